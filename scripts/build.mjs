@@ -1,0 +1,27 @@
+// Builds dist/: AssemblyScript kernels to wasm, TypeScript to JavaScript and declarations.
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name)
+const run = (name, args) =>
+  execFileSync(bin(name), args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
+
+/** Every file below `folder` whose name ends with `ending`. */
+function filesEnding(folder, ending) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name)
+    return entry.isDirectory() ? filesEnding(path, ending) : path.endsWith(ending) ? [path] : []
+  })
+}
+
+for (const source of filesEnding(join(root, 'src'), '.as.ts')) {
+  const target = source.replace(`${root}src`, `${root}dist`).replace(/\.as\.ts$/, '.wasm')
+  if (existsSync(target) && statSync(target).mtimeMs > statSync(source).mtimeMs) continue
+  mkdirSync(dirname(target), { recursive: true })
+  run('asc', [source, '-o', target, '-O3', '--enable', 'simd', '--runtime', 'stub', '--importMemory', '--noAssert'])
+}
+run('tsc', ['-p', 'tsconfig.build.json'])
+chmodSync(join(root, 'dist/cli/main.js'), 0o755)
