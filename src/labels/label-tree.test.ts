@@ -26,12 +26,12 @@ const travel = parseLabelTree({
 describe('LabelTree', () => {
   it('numbers parents before children, level by level', () => {
     expect(travel.nodes.map((node) => node.name)).toEqual([
-      'travel',
       'banking',
-      'translate',
+      'travel',
       'other',
       'transfer',
       'other',
+      'translate',
     ])
     expect(travel.depth).toBe(2)
     expect(travel.level(1)).toEqual([0, 1])
