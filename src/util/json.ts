@@ -25,7 +25,7 @@ export function parseJson(text: string, file: string): unknown {
     throw new InputError('JSON_MALFORMED', 'The file is not valid JSON', {
       where: { file, ...place },
       help: message
-        .replace(/,? ?\.*"[^]*is not valid JSON$|\s+(in|after) JSON at position.*$/, '')
+        .replace(/,? ?\.*"[\s\S]*is not valid JSON$|\s+(in|after) JSON at position.*$/, '')
         .replace(/\s*\(line.*$/, '')
         .slice(0, 160),
       cause: error,
