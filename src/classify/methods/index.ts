@@ -1,0 +1,4 @@
+/** The methods of `train`, one line each. */
+export { conditionalSoftmax } from './conditional-softmax.ts'
+export { flat } from './flat.ts'
+export { perNode } from './per-node.ts'
