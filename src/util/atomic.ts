@@ -40,7 +40,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     }
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw systemError(error) ?? error
   }
 }
@@ -100,7 +100,7 @@ export async function writeFolderAtomic<T>(
     if (old) await rm(old, { recursive: true, force: true })
     return result
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
     throw systemError(error) ?? error
   }
 }

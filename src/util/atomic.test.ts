@@ -1,0 +1,74 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { checkOutputFolder, recordFile, writeFileAtomic, writeFolderAtomic } from './atomic.ts'
+
+let root = ''
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'espalier-atomic-'))
+})
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+describe('writeFileAtomic', () => {
+  it('replaces a file and leaves no temporary', async () => {
+    const file = join(root, 'deep', 'a.txt')
+    await writeFileAtomic(file, 'one')
+    await writeFileAtomic(file, 'two')
+    expect(await readFile(file, 'utf8')).toBe('two')
+    expect(await readdir(join(root, 'deep'))).toEqual(['a.txt'])
+  })
+
+  it('gives a typed error and leaves nothing when it cannot write', async () => {
+    await writeFile(join(root, 'file'), '')
+    await expect(writeFileAtomic(join(root, 'file', 'a.txt'), 'x')).rejects.toMatchObject({ name: 'InputError' })
+    await mkdir(join(root, 'taken', 'inside'), { recursive: true })
+    await expect(writeFileAtomic(join(root, 'taken'), 'x')).rejects.toThrow()
+    expect((await readdir(root)).sort()).toEqual(['file', 'taken'])
+  })
+})
+
+describe('writeFolderAtomic', () => {
+  const fill = (content: string) => async (folder: string) => {
+    await writeFile(join(folder, recordFile), '{}')
+    await writeFile(join(folder, 'data'), content)
+  }
+
+  it('refuses to replace a folder without force, and then only its own', async () => {
+    const out = join(root, 'out')
+    await writeFolderAtomic(out, {}, fill('one'))
+    await expect(writeFolderAtomic(out, {}, fill('two'))).rejects.toMatchObject({ code: 'OUT_EXISTS', exitCode: 2 })
+    await writeFolderAtomic(out, { force: true }, fill('two'))
+    expect(await readFile(join(out, 'data'), 'utf8')).toBe('two')
+    const foreign = join(root, 'foreign')
+    await mkdir(foreign)
+    await writeFile(join(foreign, 'precious'), 'keep me')
+    await expect(writeFolderAtomic(foreign, { force: true }, fill('two'))).rejects.toMatchObject({ code: 'OUT_EXISTS' })
+    expect(await readFile(join(foreign, 'precious'), 'utf8')).toBe('keep me')
+    expect((await readdir(root)).sort()).toEqual(['foreign', 'out'])
+  })
+
+  it('keeps the old folder and removes the temporary when writing fails', async () => {
+    const out = join(root, 'out')
+    await writeFolderAtomic(out, {}, fill('one'))
+    const full = Object.assign(new Error('disk full'), { code: 'ENOSPC', path: 'data' })
+    const failing = async (folder: string) => {
+      await writeFile(join(folder, 'half'), 'x')
+      throw full
+    }
+    await expect(writeFolderAtomic(out, { force: true }, failing)).rejects.toMatchObject({
+      code: 'ENOSPC',
+      exitCode: 1,
+    })
+    expect(await readFile(join(out, 'data'), 'utf8')).toBe('one')
+    expect(await readdir(root)).toEqual(['out'])
+  })
+
+  it('fills an empty folder, and refuses a file', async () => {
+    await mkdir(join(root, 'empty'))
+    await writeFolderAtomic(join(root, 'empty'), {}, fill('one'))
+    expect(await readFile(join(root, 'empty', 'data'), 'utf8')).toBe('one')
+    await writeFile(join(root, 'file'), '')
+    await expect(checkOutputFolder(join(root, 'file'))).rejects.toMatchObject({ code: 'OUT_EXISTS' })
+  })
+})
