@@ -151,6 +151,11 @@ const systemFaults: Record<string, { exitCode: 1 | 2; message: string; help: str
   ENOENT: { exitCode: 2, message: 'File not found', help: 'check the path' },
   EISDIR: { exitCode: 2, message: 'Expected a file, received a folder', help: 'give the path of a file inside it' },
   ENOTDIR: { exitCode: 2, message: 'Expected a folder, received a file', help: 'give the path of a folder' },
+  EEXIST: {
+    exitCode: 2,
+    message: 'A file stands where a folder is expected',
+    help: 'choose another path',
+  },
   EACCES: { exitCode: 2, message: 'Permission denied', help: 'check who may read and write there' },
   EPERM: { exitCode: 2, message: 'Operation not permitted', help: 'check who may read and write there' },
   EROFS: { exitCode: 2, message: 'The file system is read-only', help: 'choose another output folder' },

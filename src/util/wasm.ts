@@ -1,0 +1,25 @@
+/** Loads a kernel that the build compiled from an AssemblyScript source (`x.as.ts` beside the caller becomes `x.wasm` in dist/). */
+import { readFile } from 'node:fs/promises'
+import { RunError } from './errors.ts'
+
+/**
+ * Instantiates the module with `memory` as its memory and returns its exports.
+ * @param caller the caller's `import.meta.url`.
+ * @param source the AssemblyScript file, relative to the caller: './x.as.ts'.
+ * @throws RunError `NOT_BUILT` when run from src/ before a build.
+ */
+export async function loadWasm(
+  caller: string,
+  source: string,
+  memory: WebAssembly.Memory,
+): Promise<WebAssembly.Exports> {
+  const url = new URL(
+    source.replace(/\.as\.ts$/, '.wasm'),
+    caller.endsWith('.ts') ? caller.replace('/src/', '/dist/') : caller,
+  )
+  const bytes = await readFile(url).catch((cause: unknown) => {
+    throw new RunError('NOT_BUILT', 'The package is not built', { help: 'run: npm run build', cause })
+  })
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
+  return instance.exports
+}
