@@ -148,6 +148,14 @@ export class LabelTree {
     return this.#paths[id]![0]!
   }
 
+  /** The ids along `path(id)`, from level 1 to the label itself. */
+  pathIds(id: number): number[] {
+    const ids = [id]
+    for (let parent = this.nodes[id]!.parents[0]; parent !== undefined; parent = this.nodes[parent]!.parents[0])
+      ids.push(parent)
+    return ids.reverse()
+  }
+
   /** All paths from the root to a label. */
   paths(id: number): readonly string[][] {
     return this.#paths[id]!

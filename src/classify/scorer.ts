@@ -1,0 +1,20 @@
+/** The part of a classifier that turns texts into logits: a sparse linear model or an encoder with its head. */
+import type { RunOptions } from '../util/progress.ts'
+
+export interface ScoreOptions extends RunOptions {
+  /** Texts scored together. Default 64. */
+  batch?: number
+}
+
+export interface Scorer {
+  /** For people: "ngram", "bert", "roberta". */
+  readonly kind: string
+  /** Number of trained values. */
+  readonly parameters: number
+  /** Logits of texts, row by row: [texts x units]. Groups that a beam left out hold -Infinity. */
+  score(texts: readonly string[], options?: ScoreOptions): Promise<Float32Array>
+  /** Writes weights, config.json and the tokenizer into an existing folder. */
+  save(folder: string): Promise<void>
+  /** Frees native memory. */
+  close(): Promise<void>
+}
