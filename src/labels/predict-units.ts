@@ -1,0 +1,75 @@
+/**
+ * The plainest decoder: from a row of logits to units of a head layout, without probabilities, thresholds or a tree. Training uses it to follow
+ * the dev set.
+ */
+import type { HeadLayout, HeadTargets } from './head-layout.ts'
+
+/**
+ * Prepares the decoder of a layout. Softmax groups: the largest unit of each group that is reached, from the root groups down. Sigmoid groups:
+ * the units with a positive logit, where the group's parent was predicted.
+ * @returns a function from logits (`unitNodes.length` of them, from `start`) to units in ascending order.
+ */
+export function unitPredictor(layout: HeadLayout): (logits: Float32Array, start: number) => number[] {
+  const below = new Map<number, number[]>()
+  for (const [index, { parent }] of layout.groups.entries()) below.set(parent, [...(below.get(parent) ?? []), index])
+  const choose = layout.activation === 'softmax' ? largest : positive
+  return (logits, start) => {
+    const units: number[] = []
+    const open = [...(below.get(-1) ?? [])]
+    const reached = new Set<number>()
+    for (let group = open.pop(); group !== undefined; group = open.pop()) {
+      const { parent, start: first, end } = layout.groups[group]!
+      for (const unit of choose(logits, start, first, end)) {
+        units.push(unit)
+        const node = layout.unitNodes[unit]!
+        if (node === parent || reached.has(node)) continue
+        reached.add(node)
+        open.push(...(below.get(node) ?? []))
+      }
+    }
+    return units.sort((a, b) => a - b)
+  }
+}
+
+function largest(logits: Float32Array, start: number, first: number, end: number): number[] {
+  let best = first
+  for (let unit = first + 1; unit < end; unit++) if (logits[start + unit]! > logits[start + best]!) best = unit
+  return [best]
+}
+
+function positive(logits: Float32Array, start: number, first: number, end: number): number[] {
+  const units: number[] = []
+  for (let unit = first; unit < end; unit++) if (logits[start + unit]! > 0) units.push(unit)
+  return units
+}
+
+/** Counts of predicted units against the right ones. */
+export interface UnitScores {
+  /** Share of rows whose predicted units are exactly the right ones. */
+  readonly exact: number
+  /** 2 hits / (predicted + right) over all rows; 0 where there are none. */
+  readonly microF1: number
+}
+
+/**
+ * Scores logits, [rows, units], against targets.
+ * @example unitScores(layout, targets, logits).exact // .93
+ */
+export function unitScores(layout: HeadLayout, targets: HeadTargets, logits: Float32Array): UnitScores {
+  const predict = unitPredictor(layout)
+  const width = layout.unitNodes.length
+  const rows = targets.unitOffsets.length - 1
+  let exact = 0
+  let hits = 0
+  let predicted = 0
+  for (let row = 0; row < rows; row++) {
+    const right = new Set(targets.rightUnits.subarray(targets.unitOffsets[row], targets.unitOffsets[row + 1]))
+    const units = predict(logits, row * width)
+    const found = units.filter((unit) => right.has(unit)).length
+    hits += found
+    predicted += units.length
+    if (found === right.size && found === units.length) exact++
+  }
+  const total = predicted + targets.rightUnits.length
+  return { exact: rows > 0 ? exact / rows : 0, microF1: total > 0 ? (2 * hits) / total : 0 }
+}
