@@ -1,0 +1,118 @@
+/** Writes (a part of) a graph as an ONNX file: the nodes that the outputs need, constants and, on export, weights as initialisers. */
+import { InputError } from '../util/errors.ts'
+import { bytesOf, type Dtype, type HostArray, onnxDtype } from './dtype.ts'
+import type { Attribute, Graph, GraphInput, OnnxNode, Tensor } from './graph.ts'
+import { ProtoWriter } from './proto.ts'
+import { formatShape, type Shape } from './shape.ts'
+
+const irVersion = 10
+const opset = 20
+
+/** The nodes and inputs that some outputs need, in order. */
+export interface Program {
+  readonly nodes: readonly OnnxNode[]
+  readonly inputs: readonly GraphInput[]
+  readonly constants: readonly string[]
+  /** Output names, and the value each stands for. */
+  readonly outputs: ReadonlyMap<string, Tensor>
+}
+
+/** Cuts a graph down to what `outputs` need. Values that are inputs or constants themselves go through an Identity node. */
+export function program(graph: Graph, outputs: Readonly<Record<string, Tensor>>): Program {
+  const wanted = new Map(Object.entries(outputs))
+  for (const [name, tensor] of wanted) {
+    if (tensor.graph !== graph) throw new InputError('GRAPH_MIXED', `Output ${name} belongs to another graph`)
+    if (graph.inputs.has(tensor.name) || graph.constants.has(tensor.name))
+      wanted.set(name, graph.emit('Identity', [tensor], [{ dtype: tensor.dtype, shape: tensor.shape }])[0]!)
+  }
+  const needed = new Set([...wanted.values()].map(({ name }) => name))
+  const nodes: OnnxNode[] = []
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((name) => needed.has(name))) continue
+    nodes.push(node)
+    for (const name of node.inputs) if (name !== '') needed.add(name)
+  }
+  return {
+    nodes: nodes.reverse(),
+    inputs: [...graph.inputs.values()].filter(({ tensor }) => needed.has(tensor.name)),
+    constants: [...graph.constants.keys()].filter((name) => needed.has(name)),
+    outputs: wanted,
+  }
+}
+
+/**
+ * The bytes of an ONNX model.
+ * @param weights parameters to store in the file; the others stay inputs.
+ * @throws InputError `EXPORT_SHAPE` if a weight has not as many values as its shape.
+ */
+export function encodeOnnx(
+  graph: Graph,
+  part: Program,
+  weights: ReadonlyMap<string, HostArray> = new Map(),
+): Uint8Array {
+  const body = new ProtoWriter()
+  for (const node of part.nodes) body.message(1, encodeNode(node))
+  body.string(2, 'espalier')
+  for (const name of part.constants) {
+    const { dtype, shape, data } = graph.constants.get(name)!
+    body.message(5, encodeTensor(name, dtype, shape, data))
+  }
+  const free: GraphInput[] = []
+  for (const input of part.inputs) {
+    const data = weights.get(input.tensor.name)
+    if (!data) free.push(input)
+    else {
+      const { name, dtype, shape } = input.tensor
+      const size = shape.reduce<number>((product, dim) => product * Number(dim), 1)
+      if (data.length !== size)
+        throw new InputError(
+          'EXPORT_SHAPE',
+          `Expected ${size} values of shape ${formatShape(shape)}, received ${data.length}`,
+          {
+            where: { tensor: name },
+          },
+        )
+      body.message(5, encodeTensor(name, dtype, shape as readonly number[], data))
+    }
+  }
+  for (const { tensor } of free) body.message(11, encodeValue(tensor.name, tensor.dtype, tensor.shape))
+  // One value may be asked for under two names; the session maps names to values.
+  const values = new Map([...part.outputs.values()].map((tensor) => [tensor.name, tensor]))
+  for (const tensor of values.values()) body.message(12, encodeValue(tensor.name, tensor.dtype, tensor.shape))
+  const model = new ProtoWriter().int(1, irVersion).string(2, 'espalier').message(7, body)
+  model.message(8, new ProtoWriter().string(1, '').int(2, opset))
+  model.message(8, new ProtoWriter().string(1, 'com.microsoft').int(2, 1))
+  return model.finish()
+}
+
+function encodeNode(node: OnnxNode): ProtoWriter {
+  const out = new ProtoWriter()
+  for (const name of node.inputs) out.string(1, name)
+  for (const name of node.outputs) out.string(2, name)
+  out.string(4, node.op)
+  for (const [name, value] of Object.entries(node.attributes)) out.message(5, encodeAttribute(name, value))
+  return node.domain === '' ? out : out.string(7, node.domain)
+}
+
+function encodeAttribute(name: string, value: Attribute): ProtoWriter {
+  const out = new ProtoWriter().string(1, name)
+  if ('float' in value) return out.float(2, value.float).int(20, 1)
+  if ('int' in value) return out.int(3, value.int).int(20, 2)
+  if ('string' in value) return out.string(4, value.string).int(20, 3)
+  for (const item of value.ints) out.int(8, item)
+  return out.int(20, 7)
+}
+
+function encodeTensor(name: string, dtype: Dtype, shape: readonly number[], data: HostArray): ProtoWriter {
+  const out = new ProtoWriter()
+  for (const size of shape) out.int(1, size)
+  return out.int(2, onnxDtype[dtype]).string(8, name).bytes(9, bytesOf(data))
+}
+
+function encodeValue(name: string, dtype: Dtype, shape: Shape): ProtoWriter {
+  const dims = new ProtoWriter()
+  for (const dim of shape)
+    dims.message(1, typeof dim === 'number' ? new ProtoWriter().int(1, dim) : new ProtoWriter().string(2, dim))
+  const type = new ProtoWriter().message(1, new ProtoWriter().int(1, onnxDtype[dtype]).message(2, dims))
+  return new ProtoWriter().string(1, name).message(2, type)
+}

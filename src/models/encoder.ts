@@ -1,0 +1,92 @@
+/**
+ * What every transformer encoder of this package is: a configuration, a list of named parameters in the layout of Hugging Face
+ * checkpoints, and a function that builds the forward pass on a graph, once for training, inference and export.
+ */
+import type { Graph, Tensor } from '../graph/index.ts'
+
+export type EncoderFamily = 'bert' | 'roberta' | 'distilbert'
+export type Activation = 'gelu' | 'gelu_new' | 'relu' | 'tanh' | 'silu'
+
+/** The numbers that fix an encoder's shape and behaviour, from a Hugging Face config.json. */
+export interface EncoderConfig {
+  readonly family: EncoderFamily
+  readonly vocabularySize: number
+  readonly hiddenSize: number
+  readonly layers: number
+  readonly heads: number
+  readonly intermediateSize: number
+  /** Rows of the position table that text may use: the longest input in tokens. */
+  readonly maxLength: number
+  /** Rows of the position table in front of the first text position (RoBERTa: 2). */
+  readonly positionOffset: number
+  /** Rows of the token type table; 0 if the architecture has none. */
+  readonly tokenTypes: number
+  readonly activation: Activation
+  readonly layerNormEpsilon: number
+  readonly hiddenDropout: number
+  readonly attentionDropout: number
+  readonly classifierDropout: number
+  /** Standard deviation of fresh weights. */
+  readonly initializerRange: number
+  readonly padTokenId: number
+  /** The config.json as read, kept when the checkpoint is saved again. */
+  readonly source: Readonly<Record<string, unknown>>
+}
+
+/** How fresh values of a parameter are drawn: normal with standard deviation `initializerRange`, zeros or ones. */
+export type Initial = 'normal' | 'zeros' | 'ones'
+
+export interface ParameterSpec {
+  /** State dict key of the sequence classification model in transformers. */
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly initial: Initial
+  /** encoder: must be in a checkpoint. head: drawn afresh if the checkpoint has none. */
+  readonly part: 'encoder' | 'head'
+  /** True for the token table: it stays outside the graph, which is fed the rows of the batch (`tokenRows`). */
+  readonly lookup: boolean
+}
+
+/** How the last hidden states become one vector: the head of the architecture as in transformers, or the mean over real tokens. */
+export type Pooling = 'head' | 'mean'
+
+export interface HeadOptions {
+  /** Outputs of the classifier; 0 (default) builds the encoder alone. */
+  units?: number
+  /** Default `head`. */
+  pooling?: Pooling
+}
+
+export interface BuildOptions {
+  /** Adds dropout at the rates of the configuration; default false. */
+  dropout?: boolean
+  /**
+   * rows (default): the graph takes `tokenRows` float32 [B, S, hidden], the rows of the token table. ids: it takes `input_ids` int64 [B, S]
+   * and has the table as a parameter, as an exported file needs.
+   */
+  tokens?: 'rows' | 'ids'
+}
+
+export interface EncoderGraph {
+  /** `tokenRows` or `input_ids`. */
+  readonly tokens: Tensor
+  /** `attention_mask` [B, S]: 1 for tokens, 0 for padding; float32 with rows, int64 with ids. */
+  readonly mask: Tensor
+  /** Last hidden states [B, S, hidden]. */
+  readonly hidden: Tensor
+  /** One vector per row [B, hidden], the input of the classifier without its dropout. Without a head it is the mean or, failing that, the first token. */
+  readonly pooled: Tensor
+  /** Classifier outputs [B, units]; undefined without a head. */
+  readonly logits: Tensor | undefined
+  /** The graph inputs of the parameters by name; in rows mode without the token table. */
+  readonly parameters: ReadonlyMap<string, Tensor>
+}
+
+export interface EncoderModel {
+  readonly config: EncoderConfig
+  readonly head: Required<HeadOptions>
+  readonly parameters: readonly ParameterSpec[]
+  /** Name of the token table among the parameters. */
+  readonly tokenTable: string
+  build(graph: Graph, options?: BuildOptions): EncoderGraph
+}
