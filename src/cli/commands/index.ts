@@ -1,0 +1,31 @@
+/** The verbs of the command line. A verb's own file is loaded only when it is called or its help is asked for. */
+import type { Command } from 'commander'
+import type { Session } from '../session.ts'
+
+/** What a command's file exports: it declares arguments, options and help on `command` and sets its action. */
+export interface CommandModule {
+  configure(command: Command, session: Session): void
+}
+
+export interface CommandEntry {
+  name: string
+  summary: string
+  load(): Promise<CommandModule>
+}
+
+export const commands: readonly CommandEntry[] = [
+  { name: 'train', summary: 'Train a classifier on labelled texts', load: () => import('./train.ts') },
+  { name: 'evaluate', summary: 'Measure a classifier on labelled texts', load: () => import('./evaluate.ts') },
+  { name: 'predict', summary: 'Find the label path of each text', load: () => import('./predict.ts') },
+  {
+    name: 'inspect',
+    summary: 'Describe a classifier, a checkpoint, a data file or a label tree',
+    load: () => import('./inspect.ts'),
+  },
+  { name: 'systems', summary: 'List the methods and their options', load: () => import('./systems.ts') },
+  {
+    name: 'demo',
+    summary: 'Train, measure and try a classifier on bundled data, in under 90 seconds',
+    load: () => import('./demo.ts'),
+  },
+]

@@ -1,0 +1,140 @@
+/** Options of methods, read from their valibot schemas: described for people, and typed from `key=value` on the command line. */
+import { InputError } from '../util/errors.ts'
+import { didYouMean } from '../util/suggest.ts'
+
+export interface OptionInfo {
+  name: string
+  type: 'number' | 'integer' | 'boolean' | 'text' | 'choice' | 'list' | 'value'
+  required: boolean
+  default?: unknown
+  least?: number
+  most?: number
+  /** The range's ends are not allowed themselves. */
+  above?: number
+  below?: number
+  choices?: unknown[]
+  /** Of a list: its items. */
+  items?: OptionInfo
+  description?: string
+}
+
+/** The parts of valibot's schema objects that are read here. */
+interface SchemaNode {
+  kind?: string
+  type: string
+  wrapped?: SchemaNode
+  default?: unknown
+  pipe?: SchemaNode[]
+  item?: SchemaNode
+  options?: unknown[]
+  literal?: unknown
+  requirement?: unknown
+  description?: string
+}
+
+export interface SchemaWithEntries {
+  entries: Record<string, unknown>
+}
+
+/** What options a method takes. */
+export function describeOptions(schema: SchemaWithEntries): OptionInfo[] {
+  return Object.entries(schema.entries).map(([name, node]) => describe(name, node as SchemaNode))
+}
+
+function describe(name: string, node: SchemaNode): OptionInfo {
+  if (node.wrapped !== undefined && node.pipe === undefined) {
+    const inner = describe(name, node.wrapped)
+    const fallback = typeof node.default === 'function' ? node.default() : node.default
+    return { ...inner, required: false, ...(fallback === undefined ? {} : { default: fallback }) }
+  }
+  const info: OptionInfo = { name, type: typeOf(node), required: true }
+  if (node.type === 'picklist' || node.type === 'enum') info.choices = node.options ?? []
+  if (node.type === 'literal') info.choices = [node.literal]
+  if (node.type === 'union') info.choices = (node.options as SchemaNode[]).flatMap(({ literal }) => literal ?? [])
+  if (node.type === 'array' && node.item) info.items = describe(name, node.item)
+  for (const step of node.pipe ?? []) {
+    if (step.type === 'integer' || step.type === 'safe_integer') info.type = 'integer'
+    if (step.type === 'min_value') info.least = Number(step.requirement)
+    if (step.type === 'max_value') info.most = Number(step.requirement)
+    if (step.type === 'gt_value') info.above = Number(step.requirement)
+    if (step.type === 'lt_value') info.below = Number(step.requirement)
+    if (step.kind === 'metadata' && step.type === 'description' && step.description) info.description = step.description
+  }
+  return info
+}
+
+function typeOf(node: SchemaNode): OptionInfo['type'] {
+  if (node.type === 'number' || node.type === 'boolean') return node.type
+  if (node.type === 'string') return 'text'
+  if (node.type === 'array') return 'list'
+  const literals = node.type === 'union' && (node.options as SchemaNode[]).every(({ type }) => type === 'literal')
+  return ['picklist', 'enum', 'literal'].includes(node.type) || literals ? 'choice' : 'value'
+}
+
+/** `number from 0 to 10`, `one of a, b`, `true or false`. */
+export function describeType(info: OptionInfo): string {
+  if (info.type === 'choice') return `one of ${info.choices!.join(', ')}`
+  if (info.type === 'boolean') return 'true or false'
+  if (info.type === 'list') return `list of ${info.items ? describeType(info.items) : 'values'}, separated by commas`
+  if (info.type !== 'number' && info.type !== 'integer') return info.type
+  const { least, most, above, below } = info
+  const kind = info.type === 'integer' ? 'whole number' : 'number'
+  const low = least !== undefined ? `from ${least}` : above !== undefined ? `above ${above}` : ''
+  const high = most !== undefined ? `to ${most}` : below !== undefined ? `below ${below}` : ''
+  return [kind, low, high].filter(Boolean).join(' ')
+}
+
+/** `key=value` pairs as a method's options object, each value of the type that the schema asks for. Ranges are checked by the method itself. */
+export function parseMethodOptions(
+  method: string,
+  schema: SchemaWithEntries,
+  pairs: readonly string[],
+): Record<string, unknown> {
+  const infos = describeOptions(schema)
+  const options: Record<string, unknown> = {}
+  for (const pair of pairs) {
+    const [, key, text] = /^([^=]+)=(.*)$/s.exec(pair) ?? []
+    if (key === undefined || text === undefined)
+      throw new InputError('METHOD_OPTION', `--method-option expects key=value, received "${pair}"`, {
+        help: `see: espalier systems ${method}`,
+      })
+    const info = infos.find(({ name }) => name === key)
+    if (!info) {
+      const names = infos.map(({ name }) => name)
+      const fallback = names.length === 0 ? `${method} has no options` : `${method} takes: ${names.join(', ')}`
+      throw new InputError('METHOD_OPTION', `Unknown option "${key}" of method ${method}`, {
+        where: { key: `--method-option ${pair}` },
+        help: didYouMean(key, names, fallback),
+      })
+    }
+    options[key] = typedValue(info, text, pair)
+  }
+  return options
+}
+
+function typedValue(info: OptionInfo, text: string, pair: string): unknown {
+  const value = parseValue(info, text, pair)
+  if (value === undefined)
+    throw new InputError('METHOD_OPTION', `${info.name} expects ${describeType(info)}, received "${text}"`, {
+      where: { key: `--method-option ${pair}` },
+    })
+  return value
+}
+
+function parseValue(info: OptionInfo, text: string, pair: string): unknown {
+  switch (info.type) {
+    case 'number':
+    case 'integer': {
+      const value = text.trim() === '' ? Number.NaN : Number(text)
+      return Number.isNaN(value) || (info.type === 'integer' && !Number.isInteger(value)) ? undefined : value
+    }
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : undefined
+    case 'choice':
+      return info.choices!.find((choice) => String(choice) === text)
+    case 'list':
+      return text === '' ? [] : text.split(',').map((part) => (info.items ? typedValue(info.items, part, pair) : part))
+    default:
+      return text
+  }
+}

@@ -1,0 +1,35 @@
+/** The methods of every verb, found by name. Each describes itself; nothing about one is written here. */
+import type { HeadMethod } from '../classify/head-method.ts'
+import { InputError } from '../util/errors.ts'
+import type { MethodInfo } from '../util/method.ts'
+import { didYouMean } from '../util/suggest.ts'
+import type { SchemaWithEntries } from './method-options.ts'
+
+/** The exported function of a method's file. */
+export interface MethodFactory<Method = unknown> {
+  (options?: Record<string, unknown>): Method
+  readonly info: MethodInfo
+  readonly schema: SchemaWithEntries
+}
+
+/** The methods of `train`. */
+export async function headMethods(): Promise<MethodFactory<HeadMethod>[]> {
+  return Object.values(await import('../classify/methods/index.ts')) as MethodFactory<HeadMethod>[]
+}
+
+/** The methods of all verbs, by verb and name. */
+export async function allMethods(): Promise<MethodFactory[]> {
+  const key = ({ info }: MethodFactory) => `${info.verb} ${info.name}`
+  return [...(await headMethods())].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+}
+
+/** The method of that name. Throws InputError `METHOD_UNKNOWN`. */
+export function findMethod<Factory extends MethodFactory>(methods: readonly Factory[], name: string): Factory {
+  const found = methods.find(({ info }) => info.name === name)
+  if (found) return found
+  const names = methods.map(({ info }) => info.name)
+  throw new InputError('METHOD_UNKNOWN', `There is no method "${name}"`, {
+    help: didYouMean(name, names, `methods: ${names.join(', ')}`),
+    data: { known: names },
+  })
+}
