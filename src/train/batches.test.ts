@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { epochBatches, microBatches, packTokens, padBatch, sortedBatches } from './batches.ts'
+import { batchTokens, epochBatches, microBatches, packTokens } from './batches.ts'
 
 const rowsOf = (lengths: number[]) =>
   packTokens(lengths.map((length, row) => Int32Array.from({ length }, (_, i) => row * 100 + i)))
@@ -40,17 +40,10 @@ test('bucketing removes most of the padding', () => {
   const tokens = lengths.reduce((sum, length) => sum + length, 0)
   const waste = (batches: Uint32Array[]) => paddedCells(batches, lengths) / tokens - 1
   expect(waste(epochBatches(rows, 32, 1, 0))).toBeLessThan(0.1 * waste(plain))
-  expect(waste(sortedBatches(rows, 32))).toBeLessThan(0.1 * waste(plain))
 })
 
-test('padding reaches to the longest row only, and the mask marks the tokens', () => {
-  const rows = rowsOf([2, 3, 1])
-  expect(padBatch(rows, Uint32Array.of(2, 0), 9)).toEqual({
-    rows: 2,
-    length: 2,
-    ids: Int32Array.of(200, 9, 0, 1),
-    mask: Uint8Array.of(1, 0, 1, 1),
-  })
+test('the tokens of a batch come in its order', () => {
+  expect(batchTokens(rowsOf([2, 3, 1]), Uint32Array.of(2, 0))).toEqual([Int32Array.of(200), Int32Array.of(0, 1)])
 })
 
 test('micro-batches cover the batch in order', () => {

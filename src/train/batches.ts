@@ -36,44 +36,14 @@ export function epochBatches(rows: TokenRows, batchSize: number, seed: number, e
   return Array.from(permutation(batches.length, random(seed, 'batches', epoch)), (index) => batches[index]!)
 }
 
-/** Rows in given order and batch size, without shuffling: for evaluation. Sorted by length; `rows` says which row is where. */
-export function sortedBatches(rows: TokenRows, batchSize: number): Uint32Array[] {
-  const length = (row: number): number => rows.offsets[row + 1]! - rows.offsets[row]!
-  const order = Uint32Array.from({ length: rowCount(rows) }, (_, row) => row).sort(
-    (a, b) => length(a) - length(b) || a - b,
-  )
-  return Array.from({ length: batchCount(order.length, batchSize) }, (_, i) =>
-    order.slice(i * batchSize, (i + 1) * batchSize),
-  )
-}
-
 /** A batch cut into parts of at most `size` rows, the work of one graph run each; their gradients are added up. */
 export function microBatches(batch: Uint32Array, size: number): Uint32Array[] {
   return Array.from({ length: batchCount(batch.length, size) }, (_, i) => batch.subarray(i * size, (i + 1) * size))
 }
 
-/** Rows padded to the longest of them. */
-export interface PaddedBatch {
-  readonly rows: number
-  readonly length: number
-  /** [rows, length] */
-  readonly ids: Int32Array
-  /** [rows, length]: 1 for tokens, 0 for padding. */
-  readonly mask: Uint8Array
-}
-
-/** Copies the tokens of `batch` into a padded block. */
-export function padBatch(source: TokenRows, batch: Uint32Array, padId: number): PaddedBatch {
-  let length = 1
-  for (const row of batch) length = Math.max(length, source.offsets[row + 1]! - source.offsets[row]!)
-  const ids = new Int32Array(batch.length * length).fill(padId)
-  const mask = new Uint8Array(batch.length * length)
-  for (const [i, row] of batch.entries()) {
-    const tokens = source.tokens.subarray(source.offsets[row], source.offsets[row + 1])
-    ids.set(tokens, i * length)
-    mask.fill(1, i * length, i * length + tokens.length)
-  }
-  return { rows: batch.length, length, ids, mask }
+/** The tokens of each row of a batch. */
+export function batchTokens({ offsets, tokens }: TokenRows, batch: Uint32Array): Int32Array[] {
+  return Array.from(batch, (row) => tokens.subarray(offsets[row], offsets[row + 1]))
 }
 
 /** Packs token lists into shared memory, so that a worker reads them without a copy. */
