@@ -41,8 +41,8 @@ export interface ParameterSpec {
   readonly name: string
   readonly shape: readonly number[]
   readonly initial: Initial
-  /** encoder: must be in a checkpoint. head: drawn afresh if the checkpoint has none. */
-  readonly part: 'encoder' | 'head'
+  /** encoder: always read from a checkpoint. classifier: the last linear map. head: what stands between the two, such as BERT's pooler. */
+  readonly part: 'encoder' | 'head' | 'classifier'
   /** True for the token table: it stays outside the graph, which is fed the rows of the batch (`tokenRows`). */
   readonly lookup: boolean
 }

@@ -1,0 +1,92 @@
+/** Puts an encoder together from what its architecture says: embeddings, layers and head. */
+import {
+  add,
+  cast,
+  div,
+  type Graph,
+  gather,
+  maximum,
+  mul,
+  reduceSum,
+  reshape,
+  slice,
+  sub,
+  type Tensor,
+} from '../graph/index.ts'
+import { denseSpecs, type LayerNames, layerSpecs, Modules, normSpecs, tableSpec, transformerLayer } from './blocks.ts'
+import type { BuildOptions, EncoderConfig, EncoderGraph, EncoderModel, HeadOptions, ParameterSpec } from './encoder.ts'
+
+/** What tells one encoder family from another. Names are state dict keys of the sequence classification model in transformers. */
+export interface Architecture {
+  /** Prefix of the embedding modules, such as `bert.embeddings`. */
+  readonly embeddings: string
+  layer(index: number): LayerNames
+  readonly attentionOutputDropout: boolean
+  /** Name of the classifier's last linear map and the modules between the first token's state and it. */
+  readonly classifier: string
+  headSpecs(config: EncoderConfig): ParameterSpec[]
+  /** From the first token's state [B, hidden] to the input of the classifier, without its last dropout. */
+  head(m: Modules, first: Tensor): Tensor
+}
+
+/** An encoder with an optional classifier. */
+export function assemble(architecture: Architecture, config: EncoderConfig, options: HeadOptions = {}): EncoderModel {
+  const { units = 0, pooling = 'head' } = options
+  const { embeddings, classifier } = architecture
+  const { hiddenSize, positionOffset, maxLength, tokenTypes } = config
+  const tokenTable = `${embeddings}.word_embeddings.weight`
+  const layers = Array.from({ length: config.layers }, (_, i) => architecture.layer(i))
+  const parameters = [
+    tableSpec(`${embeddings}.word_embeddings`, config.vocabularySize, hiddenSize, true),
+    tableSpec(`${embeddings}.position_embeddings`, maxLength + positionOffset, hiddenSize),
+    ...(tokenTypes > 0 ? [tableSpec(`${embeddings}.token_type_embeddings`, tokenTypes, hiddenSize)] : []),
+    ...normSpecs(`${embeddings}.LayerNorm`, hiddenSize),
+    ...layers.flatMap((names) => layerSpecs(names, config)),
+    ...(units > 0 && pooling === 'head' ? architecture.headSpecs(config) : []),
+    ...(units > 0 ? denseSpecs(classifier, units, hiddenSize, 'classifier') : []),
+  ]
+
+  function build(graph: Graph, { dropout = false, tokens: mode = 'rows' }: BuildOptions = {}): EncoderGraph {
+    const inGraph = parameters.filter(({ lookup }) => mode === 'ids' || !lookup)
+    const m = new Modules(graph, inGraph, config, dropout)
+    const tokens =
+      mode === 'rows'
+        ? graph.input('tokenRows', 'float32', ['B', 'S', hiddenSize])
+        : graph.input('input_ids', 'int64', ['B', 'S'])
+    const mask = graph.input('attention_mask', mode === 'rows' ? 'float32' : 'int64', ['B', 'S'])
+    const floatMask = cast(mask, 'float32')
+
+    const rows = mode === 'rows' ? tokens : gather(m.parameters.get(tokenTable)!, tokens)
+    const positions = slice(m.weight(`${embeddings}.position_embeddings`), 0, positionOffset, 'S')
+    const types = tokenTypes > 0 ? slice(m.weight(`${embeddings}.token_type_embeddings`), 0, 0, 1) : undefined
+    const embedded = add(rows, types ? add(positions, types) : positions)
+    const normal = m.norm(reshape(embedded, ['B*S', hiddenSize]), `${embeddings}.LayerNorm`)
+    let x = m.dropout(normal, config.hiddenDropout, embeddings)
+
+    const maskBias = reshape(mul(sub(floatMask, 1), 1e9), ['B', 1, 1, 'S'])
+    for (const names of layers) x = transformerLayer(m, names, x, maskBias, architecture.attentionOutputDropout)
+    const hidden = reshape(x, ['B', 'S', hiddenSize])
+
+    const withHead = units > 0 && pooling === 'head'
+    const pooled = withHead
+      ? architecture.head(m, firstToken(hidden))
+      : pooling === 'mean'
+        ? meanOverTokens(hidden, floatMask)
+        : firstToken(hidden)
+    const logits = units > 0 ? m.dense(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined
+    return { tokens, mask, hidden, pooled, logits, parameters: m.parameters }
+  }
+
+  return { config, head: { units, pooling }, parameters, tokenTable, build }
+}
+
+/** [B, S, hidden] to [B, hidden]. */
+function firstToken(hidden: Tensor): Tensor {
+  return reshape(slice(hidden, 1, 0, 1), ['B', hidden.shape[2]!])
+}
+
+/** Mean over the tokens of each row that are not padding, [B, S, hidden] to [B, hidden]. */
+function meanOverTokens(hidden: Tensor, mask: Tensor): Tensor {
+  const sum = reduceSum(mul(hidden, reshape(mask, ['B', 'S', 1])), [1])
+  return div(sum, maximum(reduceSum(mask, [1], { keepDims: true }), 1))
+}

@@ -1,0 +1,100 @@
+/** Inference with an encoder: token ids in, logits, pooled vectors or hidden states out. */
+import { compile, Graph, type HostArray, type RuntimeName, type Session } from '../graph/index.ts'
+import { InputError, throwIfAborted } from '../util/errors.ts'
+import type { RunOptions } from '../util/progress.ts'
+import type { EncoderModel } from './encoder.ts'
+import { gatherRows, tokenBatch } from './token-batch.ts'
+
+export type EncoderOutput = 'logits' | 'pooled' | 'hidden'
+
+export interface OpenEncoderOptions extends RunOptions {
+  runtime?: RuntimeName
+  /** Default 1. */
+  threads?: number
+}
+
+export interface EncodeOptions extends RunOptions {
+  /** Texts in one run; default 32. */
+  batchSize?: number
+}
+
+/**
+ * Opens an encoder for one kind of output: `logits` [units], `pooled` [hidden] (what the classifier sees) or `hidden` [tokens, hidden] per text.
+ * The weights are used in place: later changes of them show in later runs.
+ * @example
+ * const encoder = await openEncoder(model, await loadWeights(model, checkpoint), 'logits')
+ * const [logits] = await encoder.run([tokenizer.encode('book a table', 64)])
+ */
+export async function openEncoder(
+  model: EncoderModel,
+  weights: ReadonlyMap<string, Float32Array>,
+  output: EncoderOutput,
+  options: OpenEncoderOptions = {},
+): Promise<EncoderRuntime> {
+  const graph = new Graph()
+  const built = model.build(graph)
+  const tensor = built[output]
+  if (!tensor)
+    throw new InputError('ENCODER_OUTPUT', 'The encoder has no classifier, so it gives no logits', {
+      help: 'make the model with the number of units',
+    })
+  const session = await compile(graph, { output: tensor }, options)
+  const bound: [string, HostArray][] = []
+  for (const [name, data] of weights) if (session.has(name)) bound.push([name, data])
+  session.bind(new Map(bound))
+  return new EncoderRuntime(model, weights, output, session)
+}
+
+export class EncoderRuntime {
+  readonly model: EncoderModel
+  readonly output: EncoderOutput
+  private readonly session: Session
+  private readonly table: Float32Array
+
+  constructor(
+    model: EncoderModel,
+    weights: ReadonlyMap<string, Float32Array>,
+    output: EncoderOutput,
+    session: Session,
+  ) {
+    this.model = model
+    this.output = output
+    this.session = session
+    this.table = weights.get(model.tokenTable)!
+  }
+
+  /**
+   * One array per text, in the order given. Texts of like length run together, so that little is spent on padding.
+   * @param texts token ids with special tokens, at least one each.
+   * @throws InputError `TOKEN_LENGTH`, `TOKEN_ID`
+   */
+  async run(
+    texts: readonly ArrayLike<number>[],
+    { batchSize = 32, signal, onProgress }: EncodeOptions = {},
+  ): Promise<Float32Array[]> {
+    const { hiddenSize } = this.model.config
+    const order = texts.map((_, i) => i).sort((a, b) => texts[a]!.length - texts[b]!.length || a - b)
+    const results = new Array<Float32Array>(texts.length)
+    for (let start = 0; start < order.length; start += batchSize) {
+      throwIfAborted(signal)
+      const indices = order.slice(start, start + batchSize)
+      const batch = tokenBatch(
+        indices.map((i) => texts[i]!),
+        this.model.config,
+      )
+      const feeds = { tokenRows: gatherRows(batch, this.table, hiddenSize), attention_mask: batch.mask }
+      const { output } = await this.session.run(feeds, { dims: { B: batch.B, S: batch.S } })
+      const width = output!.length / batch.B
+      for (const [b, i] of indices.entries()) {
+        const used = this.output === 'hidden' ? texts[i]!.length * hiddenSize : width
+        results[i] = (output as Float32Array).slice(b * width, b * width + used)
+      }
+      onProgress?.({ step: 'encode', done: start + indices.length, total: texts.length, unit: 'texts' })
+    }
+    return results
+  }
+
+  async close(): Promise<void> {
+    await this.session.close()
+  }
+}
