@@ -18,7 +18,8 @@ export class ColumnMemory {
 
   /** The columns as far as this record and those before it tell. Throws InputError `COLUMN_MISSING`. */
   columnsOf(values: Values, line: number): Columns {
-    if (this.#isTable || this.#columns?.labels) return this.#columns!
+    const isComplete = this.#isTable || this.#columns?.labels || (this.#columns && this.#options.labels)
+    if (isComplete) return this.#columns!
     const names = Object.keys(values)
     if (this.#columns) this.#columns.labels = defaultLabels(names)
     else {

@@ -70,7 +70,8 @@ export function chooseColumns(
       help: `name it with the option text${names.length > 0 ? `, for example text: "${names[0]}"` : ''}`,
       data: { wanted: 'text', columns: names },
     })
-  const labels = options.labels === undefined ? defaultLabels(names) : asked(options.labels)
+  const asLabels = options.labels === undefined ? defaultLabels(names) : asked(options.labels)
+  const labels = asLabels?.length === 0 ? undefined : asLabels
   if (labels === undefined && options.requireLabels)
     throw new InputError('COLUMN_MISSING', `No column holds the labels; the columns are ${listed(names)}`, {
       where,

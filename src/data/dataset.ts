@@ -37,12 +37,6 @@ export interface RowInput {
   id?: string | number
 }
 
-async function collectRows(rows: AsyncIterable<Row>): Promise<Row[]> {
-  const all: Row[] = []
-  for await (const row of rows) all.push(row)
-  return all
-}
-
 /**
  * Makes a data set of rows in memory.
  *
@@ -57,7 +51,7 @@ export function datasetOf(
 ): Dataset {
   const file = 'memory'
   const columns: Columns = { text: ['text'], labels: ['labels'], id: 'id' }
-  async function* iterate(): AsyncGenerator<Row> {
+  function* build(): Generator<Row> {
     const tally = new RowTally(options)
     for (const [index, values] of rows.entries()) {
       const row = tally.attempt(() => buildRow({ ...values }, index + 1, { columns, options, file, isTable: false }))
@@ -68,8 +62,10 @@ export function datasetOf(
   return {
     files: [file],
     count: rows.length,
-    [Symbol.asyncIterator]: iterate,
-    collect: () => collectRows(iterate()),
+    async *[Symbol.asyncIterator]() {
+      yield* build()
+    },
+    collect: async () => [...build()],
     hash: async () => {
       const hash = createHash('sha256')
       let bytes = 0
@@ -121,11 +117,17 @@ class FileDataset implements Dataset {
     return this.#inputs.map((input) => input.path)
   }
 
-  collect(): Promise<Row[]> {
-    return collectRows(this)
+  async collect(): Promise<Row[]> {
+    const all: Row[] = []
+    for await (const batch of this.#batches()) for (const row of batch) all.push(row)
+    return all
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Row> {
+    for await (const batch of this.#batches()) yield* batch
+  }
+
+  async *#batches(): AsyncGenerator<Row[]> {
     const tally = new RowTally(this.#options)
     const progress = this.#startProgress()
     const onRead = (bytes: number) => {
@@ -141,7 +143,7 @@ class FileDataset implements Dataset {
     this.#options.onProgress?.({ ...progress, metrics: { rows: tally.rows }, ...(note === undefined ? {} : { note }) })
   }
 
-  async *#rowsOf(input: InputFile, hooks: ReadHooks, tally: RowTally, progress: Progress): AsyncGenerator<Row> {
+  async *#rowsOf(input: InputFile, hooks: ReadHooks, tally: RowTally, progress: Progress): AsyncGenerator<Row[]> {
     const options = this.#options
     const file = input.path
     const { source, columns: tableColumns } = await openInput(input, options, hooks)
@@ -150,13 +152,18 @@ class FileDataset implements Dataset {
     const wanted = tableColumns && [...tableColumns.text, ...(tableColumns.labels ?? []), tableColumns.id ?? []].flat()
     for await (const batch of source.records(wanted && [...new Set(wanted)])) {
       throwIfAborted(options.signal)
-      for (const record of batch) {
-        const row = tally.attempt(() => {
-          if (record.fault) throw record.fault
-          const columns = memory.columnsOf(record.values, record.line)
-          return buildRow(record.values, record.line, { columns, options, file, isTable })
-        })
-        if (row) yield row
+      const rows: Row[] = []
+      try {
+        for (const record of batch) {
+          const row = tally.attempt(() => {
+            if (record.fault) throw record.fault
+            const columns = memory.columnsOf(record.values, record.line)
+            return buildRow(record.values, record.line, { columns, options, file, isTable })
+          })
+          if (row) rows.push(row)
+        }
+      } finally {
+        if (rows.length > 0) yield rows // those before a faulty row, too
       }
       options.onProgress?.({ ...progress, metrics: { rows: tally.rows } })
     }

@@ -18,7 +18,7 @@ export type DataFormat = 'jsonl' | 'json' | 'csv' | 'tsv' | 'parquet'
 export interface RowOptions {
   /** The text's column, or several that are joined by a newline. Default: the first of text, sentence, utterance, body, query, ... that exists. */
   text?: string | string[]
-  /** The labels' column, or two and more columns that together form one path, outermost first. Default: the first of labels, label, path, category, ... */
+  /** The labels' column, or two and more columns that together form one path, outermost first. Default: the first of labels, label, path, category, ...; an empty list: none. */
   labels?: string | string[]
   /** The id's column. Default: `id`, if it exists. */
   id?: string

@@ -1,6 +1,6 @@
 /** Atomic output: written to a temporary neighbour, flushed, then renamed. Nothing half-written stands under its final name. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InputError, systemError } from './errors.ts'
 
@@ -26,14 +26,17 @@ async function syncTree(folder: string): Promise<void> {
   await syncFile(folder).catch(() => undefined) // some platforms cannot open folders
 }
 
-/** Writes one file atomically; parent folders are made. Throws a typed error (`ENOSPC`, `EACCES`, ...) and leaves nothing behind on failure. */
-export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+/** Writes one file atomically, from a value or as a stream; parent folders are made. Throws a typed error (`ENOSPC`, `EACCES`, ...) and leaves nothing behind on failure. */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array | AsyncIterable<string | Uint8Array>,
+): Promise<void> {
   const temporary = neighbour(resolve(path))
   try {
     await mkdir(dirname(temporary), { recursive: true })
     const handle = await open(temporary, 'wx')
     try {
-      await handle.writeFile(content)
+      await writeFile(handle, content)
       await handle.sync()
     } finally {
       await handle.close()
