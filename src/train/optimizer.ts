@@ -28,8 +28,7 @@ export interface RowGradient {
 
 /** Everything that an optimiser must be given back to go on; arrays are its own, not copies. */
 export interface OptimizerState {
-  readonly step: number
-  /** Learning rates so far. */
+  /** Learning rates so far, one for each update. */
   readonly rates: readonly number[]
   /** Per tensor name. */
   readonly moments: ReadonlyMap<string, { first: Float32Array; second: Float32Array; last?: Int32Array }>
@@ -78,6 +77,11 @@ export class Optimizer {
     return this.#rates.length
   }
 
+  /** Names of the tables. */
+  get tables(): string[] {
+    return [...this.#tables.keys()]
+  }
+
   /** The rows of a table as they stand now. */
   gather(table: string, ids: Int32Array, target: Float32Array): void {
     this.#tables.get(table)!.sparse.gather(ids, target)
@@ -124,7 +128,7 @@ export class Optimizer {
     for (const { name, first, second } of this.#dense) moments.set(name, { first, second })
     for (const [name, { sparse }] of this.#tables)
       moments.set(name, { first: sparse.first, second: sparse.second, last: sparse.last })
-    return { step: this.step, rates: this.#rates, moments }
+    return { rates: this.#rates, moments }
   }
 
   /** Takes up a saved state; weights are restored by their owner. */

@@ -1,0 +1,389 @@
+/**
+ * The training loop of an encoder: epochs of batches, evaluation on dev, early stopping, saved states, and a result that does not depend on how
+ * often the run was interrupted. Runs where it is called; `trainEncoder` puts it into a worker thread.
+ */
+import { join } from 'node:path'
+import { openCheckpoint } from '../checkpoint/checkpoint.ts'
+import { encoderModel } from '../models/architectures.ts'
+import type { EncoderConfig, EncoderModel } from '../models/encoder.ts'
+import { readEncoderConfig } from '../models/encoder-config.ts'
+import { initialWeights, loadWeights } from '../models/weights.ts'
+import { InputError, InterruptedError, RunError } from '../util/errors.ts'
+import type { RunOptions } from '../util/progress.ts'
+import { adamWDefaults } from './adamw.ts'
+import { simdAdamW } from './adamw-kernel.ts'
+import { batchCount, epochBatches, rowCount } from './batches.ts'
+import { DevEvaluator } from './dev-evaluator.ts'
+import { checkJob, type EncoderJob, type EncoderResult } from './encoder-job.ts'
+import { Optimizer } from './optimizer.ts'
+import { parameterRules } from './parameter-rules.ts'
+import { learningRateFactor } from './schedule.ts'
+import { appendTrainLog, readTrainLog, rewindTrainLog, type TrainLogEntry } from './train-log.ts'
+import {
+  fingerprintOf,
+  hasTrainingState,
+  loadTrainingState,
+  logFile,
+  openWorkFolder,
+  type Position,
+  saveTrainingState,
+} from './training-state.ts'
+import { TrainingStep } from './training-step.ts'
+
+/** Updates between two lines of the log. */
+const logEvery = 20
+const progressMilliseconds = 200
+
+/** Runs a job to its end. See `trainEncoder`. */
+export async function runEncoderJob(job: EncoderJob, run: RunOptions = {}): Promise<EncoderResult> {
+  checkJob(job)
+  const { model, weights } = await startOf(job, run)
+  const trainer = await EncoderTrainer.create(job, model, weights, run)
+  try {
+    return await trainer.train()
+  } finally {
+    await trainer.close()
+  }
+}
+
+/** The model and its first weights. */
+async function startOf({ source, pooling, layout, options }: EncoderJob, run: RunOptions) {
+  const { seed, dropout } = options
+  const withDropout = (config: EncoderConfig): EncoderConfig =>
+    dropout === undefined
+      ? config
+      : { ...config, hiddenDropout: dropout, attentionDropout: dropout, classifierDropout: dropout }
+  const head = { units: layout.unitNodes.length, pooling }
+  if ('config' in source) {
+    const model = encoderModel(withDropout(source.config), head)
+    return { model, weights: initialWeights(model, seed) }
+  }
+  const checkpoint = await openCheckpoint(source.folder, run)
+  try {
+    const config = readEncoderConfig(checkpoint.config, join(checkpoint.folder, 'config.json'))
+    const model = encoderModel(withDropout(config), head)
+    return { model, weights: await loadWeights(model, checkpoint, { newClassifier: true, seed, ...run }) }
+  } finally {
+    await checkpoint.close()
+  }
+}
+
+class EncoderTrainer {
+  readonly #job: EncoderJob
+  readonly #run: RunOptions
+  readonly #model: EncoderModel
+  readonly #weights: Map<string, Float32Array>
+  readonly #optimizer: Optimizer
+  readonly #step: TrainingStep
+  readonly #dev: DevEvaluator | undefined
+  readonly #trained: readonly string[]
+  readonly #steps: number
+  readonly #epochSteps: number
+  readonly #started = performance.now()
+  #position: Position
+  #best: Map<string, Float32Array> | undefined
+  #history: TrainLogEntry[] = []
+  #saved = performance.now()
+  #shown = 0
+  #pace = { time: performance.now(), step: 0 }
+
+  private constructor(
+    job: EncoderJob,
+    run: RunOptions,
+    model: EncoderModel,
+    weights: Map<string, Float32Array>,
+    optimizer: Optimizer,
+    step: TrainingStep,
+    dev: DevEvaluator | undefined,
+    trained: readonly string[],
+    position: Position,
+  ) {
+    this.#job = job
+    this.#run = run
+    this.#model = model
+    this.#weights = weights
+    this.#optimizer = optimizer
+    this.#step = step
+    this.#dev = dev
+    this.#trained = trained
+    this.#epochSteps = batchCount(rowCount(job.train.rows), job.options.batchSize)
+    this.#steps = job.options.epochs * this.#epochSteps
+    this.#position = position
+  }
+
+  static async create(
+    job: EncoderJob,
+    model: EncoderModel,
+    weights: Map<string, Float32Array>,
+    run: RunOptions,
+  ): Promise<EncoderTrainer> {
+    const { options, layout, train, dev, adjustment, workFolder } = job
+    const isHead = new Set(model.parameters.filter(({ part }) => part !== 'encoder').map(({ name }) => name))
+    const rules = parameterRules(model.parameters, options.freeze, (name) => isHead.has(name), options.headRate)
+    const trained = model.parameters.filter(({ name }) => rules.get(name)!.trained)
+    const tensorOf = ({ name, shape }: (typeof trained)[number]) => {
+      const { decays, rate } = rules.get(name)!
+      return { name, weights: weights.get(name)!, decays, rate, width: shape.at(-1)! }
+    }
+    const dense = trained.filter(({ lookup }) => !lookup).map(tensorOf)
+    const tables = trained.filter(({ lookup }) => lookup).map(tensorOf)
+    const kernel = await simdAdamW(dense.map((tensor) => tensor.weights.length))
+    const optimizer = new Optimizer(dense, tables, kernel, { ...adamWDefaults, weightDecay: options.weightDecay })
+    const fingerprint = workFolder === undefined ? '' : fingerprintOf(...fingerprintParts(job, model.config, weights))
+    const step = await TrainingStep.create(
+      {
+        model,
+        weights,
+        rules,
+        layout,
+        loss: { labelSmoothing: options.labelSmoothing, ...(adjustment ? { adjustment } : {}) },
+        rows: train.rows,
+        targets: train.targets,
+        microBatchSize: options.microBatchSize ?? options.batchSize,
+        seed: options.seed,
+        threads: options.threads,
+      },
+      optimizer,
+    )
+    const evaluator = dev && (await DevEvaluator.create(model, weights, layout, dev, optimizer, options.threads))
+    const position: Position = { fingerprint, step: 0, seconds: 0, stale: 0, since: { steps: 0, loss: 0, norm: 0 } }
+    const names = trained.map(({ name }) => name)
+    const trainer = new EncoderTrainer(job, run, model, weights, optimizer, step, evaluator, names, position)
+    if (workFolder !== undefined) await trainer.#open(workFolder)
+    return trainer
+  }
+
+  async close(): Promise<void> {
+    await this.#step.close()
+    await this.#dev?.close()
+  }
+
+  /** Opens the work folder: an empty log and the first state, or the state that is resumed. */
+  async #open(folder: string): Promise<void> {
+    await openWorkFolder(folder)
+    const found = await hasTrainingState(folder)
+    if (found && !this.#job.resume)
+      throw new InputError('RUN_UNFINISHED', 'The folder holds an unfinished training run', {
+        where: { file: folder },
+        help: 'continue it with --resume, or start anew with --force',
+      })
+    const log = join(folder, logFile)
+    if (found) {
+      const state = await loadTrainingState(folder, this.#position.fingerprint)
+      this.#position = state.position
+      this.#best = state.best && new Map(state.best)
+      for (const [name, values] of state.weights) this.#weights.get(name)!.set(values)
+      this.#optimizer.restore(state.optimizer)
+      this.#pace.step = state.position.step
+    } else if (this.#job.resume) this.#note('there is no saved state: training starts from the beginning')
+    await rewindTrainLog(log, found ? this.#position.step : -1)
+    this.#history = await readTrainLog(log)
+  }
+
+  #note(note: string): void {
+    this.#run.onProgress?.({ step: 'train', done: 0, note })
+  }
+
+  async train(): Promise<EncoderResult> {
+    const { options, train } = this.#job
+    let stoppedBy: EncoderResult['stoppedBy'] | undefined = this.#stopsAlready()
+    let batches: Uint32Array[] = []
+    let epoch = -1
+    while (!stoppedBy && this.#position.step < this.#steps) {
+      const at = Math.floor(this.#position.step / this.#epochSteps)
+      if (at !== epoch) {
+        epoch = at
+        batches = epochBatches(train.rows, options.batchSize, options.seed, epoch)
+      }
+      await this.#update(batches[this.#position.step % this.#epochSteps]!)
+      if (this.#evaluationIsDue()) await this.#evaluate()
+      stoppedBy = this.#stopsAlready()
+      // The thread is free for a moment: an abort is seen here.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (!stoppedBy && this.#position.step < this.#steps) await this.#pauseIfAsked()
+    }
+    return this.#finish(stoppedBy ?? 'epochs')
+  }
+
+  #stopsAlready(): 'patience' | 'time' | undefined {
+    const { patience, maxMinutes } = this.#job.options
+    if (patience !== undefined && this.#position.stale >= patience) return 'patience'
+    if (maxMinutes !== undefined && this.#seconds() >= maxMinutes * 60) return 'time'
+    return undefined
+  }
+
+  #seconds(): number {
+    return this.#position.seconds + (performance.now() - this.#started) / 1000
+  }
+
+  async #update(batch: Uint32Array): Promise<void> {
+    const { options } = this.#job
+    const number = this.#position.step + 1
+    const schedule = { name: options.schedule, warmUp: options.warmUp }
+    const rate = options.learningRate * learningRateFactor(schedule, number, this.#steps)
+    const { loss, norm } = await this.#step.run(batch, rate, options.clip)
+    if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw notFinite(number, rate, loss, options.learningRate)
+    const { since } = this.#position
+    this.#position = {
+      ...this.#position,
+      step: number,
+      since: { steps: since.steps + 1, loss: since.loss + loss, norm: since.norm + norm },
+    }
+    if (number % logEvery === 0 || number === this.#steps) await this.#log(rate)
+    this.#show(loss)
+  }
+
+  async #log(learningRate: number): Promise<void> {
+    const { step, since } = this.#position
+    await this.#append({
+      step,
+      epoch: step / this.#epochSteps,
+      loss: since.loss / since.steps,
+      learningRate,
+      gradientNorm: since.norm / since.steps,
+      rowsPerSecond: this.#rowsPerSecond(),
+    })
+    this.#position = { ...this.#position, since: { steps: 0, loss: 0, norm: 0 } }
+    this.#pace = { time: performance.now(), step }
+  }
+
+  async #append(entry: TrainLogEntry): Promise<void> {
+    this.#history.push(entry)
+    const { workFolder } = this.#job
+    if (workFolder !== undefined) await appendTrainLog(join(workFolder, logFile), entry)
+  }
+
+  #rowsPerSecond(): number {
+    const steps = this.#position.step - this.#pace.step
+    return (steps * this.#job.options.batchSize * 1000) / (performance.now() - this.#pace.time)
+  }
+
+  #show(loss: number): void {
+    if (performance.now() - this.#shown < progressMilliseconds && this.#position.step < this.#steps) return
+    this.#shown = performance.now()
+    const rows = rowCount(this.#job.train.rows)
+    const { step, best } = this.#position
+    const epoch = Math.floor(step / this.#epochSteps)
+    const within = Math.min(rows, (step % this.#epochSteps) * this.#job.options.batchSize)
+    this.#run.onProgress?.({
+      step: 'train',
+      done: epoch * rows + within,
+      total: this.#job.options.epochs * rows,
+      unit: 'rows',
+      metrics: { loss, ...(best ? { [`dev ${this.#dev!.metric}`]: best.value } : {}) },
+    })
+  }
+
+  #evaluationIsDue(): boolean {
+    if (!this.#dev) return false
+    const { step } = this.#position
+    return step === this.#steps || step % (this.#job.options.evaluateEvery ?? this.#epochSteps) === 0
+  }
+
+  async #evaluate(): Promise<void> {
+    const { step, best } = this.#position
+    const scores = await this.#dev!.evaluate()
+    const value = scores[this.#dev!.metric]!
+    await this.#append({ step, epoch: step / this.#epochSteps, dev: scores })
+    if (best && value <= best.value) this.#position = { ...this.#position, stale: this.#position.stale + 1 }
+    else {
+      this.#position = { ...this.#position, stale: 0, best: { step, value } }
+      this.#best = this.#present()
+    }
+    this.#pace = { time: performance.now(), step }
+  }
+
+  /** Copies of the trained tensors as they stand now. */
+  #present(): Map<string, Float32Array> {
+    const { tokenTable } = this.#model
+    return new Map(
+      this.#trained.map((name) => [
+        name,
+        name === tokenTable ? this.#optimizer.table(name) : this.#weights.get(name)!.slice(),
+      ]),
+    )
+  }
+
+  async #pauseIfAsked(): Promise<void> {
+    const { workFolder, options } = this.#job
+    if (this.#run.signal?.aborted) {
+      await this.#save()
+      const { step } = this.#position
+      const epoch = Math.floor(step / this.#epochSteps) + 1
+      const onwards = workFolder === undefined ? '' : '; continue with --resume'
+      throw new InterruptedError(`stopped at epoch ${epoch}/${options.epochs}, step ${step}${onwards}`, {
+        data: { step, epoch },
+      })
+    }
+    if (performance.now() - this.#saved >= options.saveMinutes * 60_000) await this.#save()
+  }
+
+  async #save(): Promise<void> {
+    const { workFolder } = this.#job
+    if (workFolder === undefined) return
+    await saveTrainingState(workFolder, {
+      position: { ...this.#position, seconds: this.#seconds() },
+      weights: new Map(this.#trained.map((name) => [name, this.#weights.get(name)!])),
+      ...(this.#best ? { best: this.#best } : {}),
+      optimizer: this.#optimizer.state(),
+    })
+    this.#saved = performance.now()
+  }
+
+  async #finish(stoppedBy: EncoderResult['stoppedBy']): Promise<EncoderResult> {
+    // A run that time cut short can still be resumed with more time: the state is from before the last evaluation.
+    if (stoppedBy === 'time') {
+      await this.#save()
+      if (this.#dev && this.#history.at(-1)?.dev === undefined) await this.#evaluate()
+    }
+    const { best, step } = this.#position
+    for (const [name, values] of this.#best ?? this.#present()) this.#weights.set(name, values)
+    return {
+      weights: this.#weights,
+      config: this.#model.config,
+      history: this.#history,
+      stoppedBy,
+      step,
+      ...(best ? { best: { ...best, metric: this.#dev!.metric } } : {}),
+    }
+  }
+}
+
+/** What makes two runs the same: everything that the result depends on. */
+function* fingerprintParts(
+  { layout, train, dev, adjustment, pooling, options }: EncoderJob,
+  config: EncoderConfig,
+  weights: ReadonlyMap<string, Float32Array>,
+): Generator<ArrayBufferView | string> {
+  const { threads: _, maxMinutes: __, saveMinutes: ___, ...rest } = options
+  yield JSON.stringify({ layout: { ...layout, unitNodes: [] }, pooling, rest, config })
+  yield layout.unitNodes
+  for (const part of dev ? [train, dev] : [train]) {
+    yield part.rows.offsets
+    yield part.rows.tokens
+    yield part.targets.groupOffsets
+    yield part.targets.activeGroups
+    yield part.targets.unitOffsets
+    yield part.targets.rightUnits
+  }
+  if (adjustment) yield adjustment
+  for (const [name, values] of weights) {
+    yield name
+    yield values
+  }
+}
+
+function notFinite(step: number, rate: number, loss: number, highest: number): RunError {
+  const what = Number.isFinite(loss) ? 'The gradient' : 'The loss'
+  return new RunError(
+    'LOSS_NOT_FINITE',
+    `${what} is not a finite number at step ${step} (learning rate ${rate.toPrecision(3)})`,
+    {
+      help:
+        step === 1
+          ? 'the first weights may be damaged: check the checkpoint'
+          : `try a lower learning rate, such as ${(highest / 3).toPrecision(1)}, or a longer warm-up; nothing was overwritten`,
+      data: { step, learningRate: rate, loss },
+    },
+  )
+}
