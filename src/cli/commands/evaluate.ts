@@ -1,0 +1,104 @@
+/** `espalier evaluate`: a classifier against labelled rows, with every metric of the tree, and a report page if asked for. */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import type { EvaluateOptions } from '../../classify/evaluate.ts'
+import { writeFileAtomic } from '../../util/atomic.ts'
+import { InputError } from '../../util/errors.ts'
+import { typedCommand } from '../command-name.ts'
+import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
+import { metricLines } from '../metric-lines.ts'
+import { numberIn, oneOf, wholeIn } from '../option-values.ts'
+import { examples } from '../run.ts'
+import type { Session } from '../session.ts'
+
+interface EvaluateFlags extends DataFlags {
+  report?: string
+  minConfidence?: number
+  unknownLabels?: 'error' | 'skip'
+  batch?: number
+  threads?: number
+}
+
+export function configure(command: Command, session: Session): void {
+  command
+    .usage('MODEL DATA [--report FILE] [--json]')
+    .argument('<MODEL>', "a trained classifier's folder, or hf:ORG/NAME")
+    .argument('<DATA>', 'labelled texts: .jsonl, .json, .csv, .tsv (each also .gz), or .parquet')
+    .option('--report <FILE>', 'write a page to read: label tree, worst siblings, rows, curves (.html)')
+    .option(
+      '--min-confidence <P>',
+      'stop at the first label that is less probable than this, 0 to 1 (default: as trained)',
+      numberIn('--min-confidence', { least: 0, most: 1 }),
+    )
+    .option(
+      '--unknown-labels <WHAT>',
+      'rows with a label that the model does not know: error, or skip (default: error)',
+      oneOf('--unknown-labels', ['error', 'skip']),
+    )
+    .option('--batch <N>', 'texts scored together (default: 64)', wholeIn('--batch', { least: 1 }))
+    .option(
+      '--threads <N>',
+      "threads to compute with (default: the machine's cores)",
+      wholeIn('--threads', { least: 1 }),
+    )
+  addDataOptions(command)
+    .addHelpText(
+      'after',
+      examples([
+        'espalier evaluate model test.jsonl.gz',
+        'espalier evaluate model test.csv --report report.html',
+        'espalier evaluate model test.jsonl --json | jq .metrics.macroF1',
+      ]),
+    )
+    .action((model: string, data: string, flags: EvaluateFlags) => runEvaluate(model, data, flags, session))
+}
+
+async function runEvaluate(folder: string, source: string, flags: EvaluateFlags, session: Session): Promise<void> {
+  if (flags.report !== undefined) await checkReportPath(flags.report)
+  const { readDataset } = await import('../../data/dataset.ts')
+  const { loadClassifier } = await import('../../classify/load-classifier.ts')
+  const { evaluate } = await import('../../classify/evaluate.ts')
+  const data = await readDataset(source, { ...readOptionsOf(flags), requireLabels: true, signal: session.run.signal })
+  const { minConfidence, unknownLabels, batch, threads } = flags
+  const options: EvaluateOptions = {
+    ...session.run,
+    command: typedCommand(),
+    ...(minConfidence === undefined ? {} : { minConfidence }),
+    ...(unknownLabels === undefined ? {} : { unknownLabels }),
+    ...(batch === undefined ? {} : { batch }),
+  }
+  const model = await loadClassifier(folder, { ...session.run, ...(threads === undefined ? {} : { threads }) })
+  try {
+    const report = await evaluate(model, data, options)
+    if (flags.report !== undefined) {
+      const { renderReport } = await import('../../evaluate/report.ts')
+      await writeFileAtomic(flags.report, renderReport(report))
+    }
+    session.settle()
+    const page = flags.report === undefined ? {} : { report: flags.report }
+    if (session.json) {
+      const { rows: _rows, tree: _tree, metrics, ...facts } = report
+      return await session.printJson({ ...metrics, ...facts, ...page })
+    }
+    await session.print(...metricLines(report.metrics, session.stdout))
+    if (flags.report !== undefined) await session.print(`report        ${flags.report}`)
+  } finally {
+    await model.close()
+  }
+}
+
+/** A report replaces a page, nothing else: what can be wrong with its path is said before the work. */
+async function checkReportPath(file: string): Promise<void> {
+  if (!/\.html?$/i.test(file))
+    throw new InputError('OPTION_VALUE', 'The report is a page: its name must end with .html', {
+      where: { file },
+      help: `for example --report ${file}.html`,
+    })
+  const found = await stat(file).catch(() => undefined)
+  if (found?.isDirectory())
+    throw new InputError('OUT_EXISTS', 'The report path is a folder, expected a file', {
+      where: { file },
+      help: `for example --report ${join(file, 'report.html')}`,
+    })
+}

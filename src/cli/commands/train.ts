@@ -1,0 +1,180 @@
+/** `espalier train`: labelled texts and a label tree in, a classifier's folder out. */
+import type { Command } from 'commander'
+import type { TrainOptions, TrainPlan } from '../../classify/options.ts'
+import { InputError } from '../../util/errors.ts'
+import { commandName, shellWord, typedCommand } from '../command-name.ts'
+import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
+import { folderSize } from '../folder-size.ts'
+import { formatBytes, formatCount, formatSeconds, plural } from '../format.ts'
+import { parseMethodOptions } from '../method-options.ts'
+import { findMethod, headMethods } from '../methods.ts'
+import { type ModelRecord, modelEntries } from '../model-entries.ts'
+import { collect, numberIn, oneOf, wholeIn } from '../option-values.ts'
+import { examples } from '../run.ts'
+import type { Session } from '../session.ts'
+import { facts } from '../table.ts'
+import { wrap } from '../text-width.ts'
+
+interface TrainFlags extends DataFlags {
+  labels?: string
+  out?: string
+  dev?: string
+  method?: string
+  methodOption?: string[]
+  encoder?: string
+  epochs?: number
+  lr?: number
+  batch?: number
+  maxLength?: number
+  seed?: number
+  maxMinutes?: number
+  threads?: number
+  unknownLabels?: 'error' | 'skip' | 'add'
+  force?: boolean
+  resume?: boolean
+  plan?: boolean
+}
+
+export function configure(command: Command, session: Session): void {
+  command
+    .usage('DATA... --out DIR [options]')
+    .argument(
+      '<DATA...>',
+      'labelled texts: .jsonl, .json, .csv, .tsv (each also .gz), .parquet, a folder, or a pattern',
+    )
+    .option('--labels <FILE>', 'the label tree, labels.json (default: built from the paths in the data)')
+    .option('--out <DIR>', 'folder for the trained model')
+    .option(
+      '--dev <FILE>',
+      'rows for early stopping, calibration and thresholds (default: a stratified tenth of the data)',
+    )
+    .option('--method <NAME>', 'the head, see: espalier systems (default: chosen by the data)')
+    .option('--method-option <KEY=VALUE>', 'an option of the method; may be given several times', collect)
+    .option('--encoder <NAME>', 'ngram, mini, a checkpoint folder, or hf:ORG/NAME (default: ngram)')
+    .option(
+      '--epochs <N>',
+      'passes over the data, encoders only (default: by encoder)',
+      wholeIn('--epochs', { least: 1 }),
+    )
+    .option(
+      '--lr <X>',
+      'peak learning rate, encoders only (default: by encoder)',
+      numberIn('--lr', { least: 0, open: true }),
+    )
+    .option('--batch <N>', 'rows a step, encoders only (default: 32)', wholeIn('--batch', { least: 1 }))
+    .option(
+      '--max-length <N>',
+      'tokens a text, the rest is cut, encoders only (default: 128)',
+      wholeIn('--max-length', { least: 1 }),
+    )
+    .option('--seed <N>', 'seed of every random choice (default: 0)', wholeIn('--seed', { least: 0 }))
+    .option(
+      '--max-minutes <M>',
+      'stop in order after so many minutes, encoders only (default: no limit)',
+      numberIn('--max-minutes', { least: 0, open: true }),
+    )
+    .option(
+      '--threads <N>',
+      "threads to compute with; the result does not depend on it (default: the machine's cores)",
+      wholeIn('--threads', { least: 1 }),
+    )
+    .option(
+      '--unknown-labels <WHAT>',
+      'rows whose label is not in the tree: error, skip, or add it (default: error)',
+      oneOf('--unknown-labels', ['error', 'skip', 'add']),
+    )
+    .option('--force', 'replace DIR if espalier wrote it')
+    .option('--resume', 'continue an interrupted run; the result is that of an uninterrupted one')
+    .option('--plan', 'say what would be read, trained and written, and do nothing')
+  addDataOptions(command)
+    .addHelpText(
+      'after',
+      examples([
+        'espalier train tickets.csv --text body --labels-column area,topic --out model',
+        'espalier train train.jsonl.gz --dev dev.jsonl.gz --labels labels.json --out model',
+        'espalier train train.jsonl --encoder hf:microsoft/MiniLM-L12-H384-uncased --epochs 3 --out model',
+      ]),
+    )
+    .action((data: string[], flags: TrainFlags) => runTrain(data, flags, session))
+}
+
+async function runTrain(sources: string[], flags: TrainFlags, session: Session): Promise<void> {
+  if (flags.out === undefined && !flags.plan)
+    throw new InputError('USAGE', 'Option --out is missing', {
+      help: 'say where the model goes (--out DIR), or look first (--plan)',
+    })
+  const options = await trainOptionsOf(flags, session)
+  const { readDataset } = await import('../../data/dataset.ts')
+  const reading = { ...readOptionsOf(flags), requireLabels: true, ...session.run }
+  const data = await readDataset(sources, reading)
+  if (flags.dev !== undefined) options.dev = await readDataset(flags.dev, reading)
+  const { planTrain, train } = await import('../../classify/train.ts')
+  if (flags.plan) {
+    const plan = await planTrain(data, options)
+    session.settle()
+    return session.json ? session.printJson(plan) : session.print(...planLines(plan, flags, session))
+  }
+  const start = performance.now()
+  const model = await train(data, options)
+  const seconds = (performance.now() - start) / 1000
+  session.settle()
+  try {
+    const out = flags.out!
+    if (session.json) return await session.printJson({ out, seconds, ...model.record })
+    const command = commandName()
+    const entries = [
+      ['model', `${out}  ${formatBytes(await folderSize(out))}`],
+      ...modelEntries(model.settings, model.record as ModelRecord),
+      ['time', formatSeconds(seconds)],
+      ['next', [`${command} evaluate ${shellWord(out)} TEST_FILE`, `${command} predict ${shellWord(out)} "a text"`]],
+    ] as const
+    await session.print(...facts(entries, (name) => session.stdout.paint('dim', name)))
+  } finally {
+    await model.close()
+  }
+}
+
+async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<TrainOptions> {
+  const { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
+  const given = { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels }
+  const options: TrainOptions = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  if (flags.methodOption !== undefined && flags.method === undefined)
+    throw new InputError('USAGE', '--method-option needs --method', { help: 'see: espalier systems' })
+  if (flags.method !== undefined) {
+    const method = findMethod(await headMethods(), flags.method)
+    options.method = method(parseMethodOptions(flags.method, method.schema, flags.methodOption ?? []))
+  }
+  return {
+    ...options,
+    ...session.run,
+    force: flags.force ?? false,
+    resume: flags.resume ?? false,
+    command: typedCommand(),
+  }
+}
+
+function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): string[] {
+  const { labels, method } = plan
+  const settings = Object.entries(method.options).map(([name, value]) => `${name} ${value}`)
+  const bytes = plan.writes.reduce((sum, file) => sum + file.bytes, 0)
+  const warnings = plan.warnings.flatMap((warning) => {
+    const [first, ...rest] = wrap(warning, stdout.columns - 14)
+    return [`${stdout.paint('yellow', '⚠')} ${first}`, ...rest.map((line) => `  ${line}`)]
+  })
+  const entries = [
+    ['inputs', plan.inputs.map(({ file, bytes }) => `${file}  ${formatBytes(bytes)}`)],
+    ['rows', `${formatCount(plan.rows)} to train on, ${formatCount(plan.devRows)} dev`],
+    [
+      'labels',
+      `${plural(labels.count, 'label')}, ${plural(labels.levels, 'level')}, ${plural(labels.leaves, 'leaf', 'leaves')}, ${labels.multiLabel ? 'several' : 'one'} a row`,
+    ],
+    ['model', [plan.encoder, [method.name, ...settings].join(', '), plural(plan.parameters, 'parameter')].join(' · ')],
+    ['output', flags.out === undefined ? formatBytes(bytes) : `${flags.out}  ${formatBytes(bytes)}`],
+    [
+      'cost',
+      `${plural(plan.steps, 'step')}, peak memory ${formatBytes(plan.peakMemoryBytes)}, about ${formatSeconds(plan.seconds)} on this machine`,
+    ],
+    ...(warnings.length === 0 ? [] : [['notes', warnings] as const]),
+  ] as const
+  return facts(entries, (name) => stdout.paint('dim', name))
+}
