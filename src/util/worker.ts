@@ -41,7 +41,10 @@ export function runInWorker<Job, Result>(
   return new Promise<Result>((resolve, reject) => {
     const worker = new Worker(url)
     const abort = () => worker.postMessage({ type: 'abort' } satisfies ToWorker)
+    let finished = false
     const finish = (settle: () => void) => {
+      if (finished) return // ending the worker below makes it exit, which is no news
+      finished = true
       options.signal?.removeEventListener('abort', abort)
       void worker.terminate().then(settle, settle)
     }
