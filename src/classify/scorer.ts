@@ -9,8 +9,14 @@ export interface ScoreOptions extends RunOptions {
 export interface Scorer {
   /** For people: "ngram", "bert", "roberta". */
   readonly kind: string
+  /** Length of one row of logits. */
+  readonly units: number
   /** Number of trained values. */
   readonly parameters: number
+  /** Tokens per text, the rest is cut (encoders). */
+  readonly maxLength?: number
+  /** What training went through, for the run record: steps, best dev score, why it stopped. Undefined for a model that was loaded. */
+  readonly training?: Record<string, unknown>
   /** Logits of texts, row by row: [texts x units]. Groups that a beam left out hold -Infinity. */
   score(texts: readonly string[], options?: ScoreOptions): Promise<Float32Array>
   /** Writes weights, config.json and the tokenizer into an existing folder. */

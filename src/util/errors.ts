@@ -173,8 +173,9 @@ const systemFaults: Record<string, { exitCode: 1 | 2; message: string; help: str
   ENAMETOOLONG: { exitCode: 2, message: 'The file name is too long', help: 'choose a shorter name' },
 }
 
-/** A file-system error as a typed one with the same code, or undefined if it is something else. */
+/** A file-system error as a typed one with the same code, a typed error as it is, or undefined if it is something else. */
 export function systemError(error: unknown): EspalierError | undefined {
+  if (EspalierError.is(error)) return error
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   const fault = systemFaults[error.code]
   if (!fault) return undefined

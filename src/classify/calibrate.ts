@@ -1,0 +1,57 @@
+/** Settings tuned on dev rows: the temperature of the probabilities, and the thresholds of a model of several labels per row. */
+import { idSets, scoredIds } from '../evaluate/id-sets.ts'
+import { fitTemperature } from '../evaluate/temperature.ts'
+import { globalThreshold, labelThresholds } from '../evaluate/thresholds.ts'
+import type { HeadLayout } from '../labels/head-layout.ts'
+import { headTargets } from '../labels/head-targets.ts'
+import type { LabelTree } from '../labels/label-tree.ts'
+import { nodeProbabilities } from '../labels/node-probabilities.ts'
+
+export interface DevScores {
+  /** Per row the ids of its labels. */
+  labels: readonly (readonly number[])[]
+  /** [rows x units] */
+  logits: Float32Array
+}
+
+/** Below this many dev rows one threshold serves all labels: there is too little to tell labels apart. */
+const rowsForLabelThresholds = 200
+/** Labels less probable than this are never worth predicting, so thresholds do not look at them. */
+const leastThreshold = 0.02
+
+/** The temperature that makes the model's probabilities on the dev rows most likely; 1 without rows that have labels. */
+export function tuneTemperature(layout: HeadLayout, tree: LabelTree, { labels, logits }: DevScores): number {
+  const units = layout.unitNodes.length
+  const kept = labels.flatMap((ids, row) => (layout.activation === 'sigmoid' || ids.length > 0 ? [row] : []))
+  if (kept.length === 0) return 1
+  const targets = headTargets(
+    layout,
+    tree,
+    kept.map((row) => labels[row]!),
+  )
+  const rows = new Float32Array(kept.length * units)
+  for (const [at, row] of kept.entries()) rows.set(logits.subarray(row * units, (row + 1) * units), at * units)
+  return fitTemperature(layout, targets, rows).temperature
+}
+
+/** Per node id the probability from which it is predicted, for the highest micro-F1 over all nodes on the dev rows. */
+export function tuneThresholds(
+  layout: HeadLayout,
+  tree: LabelTree,
+  temperature: number,
+  { labels, logits }: DevScores,
+): number[] {
+  const units = layout.unitNodes.length
+  const probabilities = nodeProbabilities(layout, tree, temperature)
+  const ids: number[][] = []
+  const scores: number[][] = []
+  for (let row = 0; row < labels.length; row++) {
+    const { marginal } = probabilities(logits.subarray(row * units, (row + 1) * units))
+    const likely = tree.nodes.flatMap(({ id }) => (marginal[id]! >= leastThreshold ? [id] : []))
+    ids.push(likely)
+    scores.push(likely.map((id) => marginal[id]!))
+  }
+  const tune = labels.length < rowsForLabelThresholds ? globalThreshold : labelThresholds
+  const { thresholds } = tune(tree, scoredIds(ids, scores), idSets(labels.map((row) => [...new Set(row)])))
+  return Array.from(thresholds, (threshold) => Math.min(1, Math.max(0, threshold)))
+}

@@ -1,0 +1,111 @@
+/** Scorer of an encoder with a classification head: tokens in, logits out; saved as a checkpoint that transformers loads with equal logits. */
+import { join } from 'node:path'
+import { openCheckpoint } from '../checkpoint/checkpoint.ts'
+import { writeCheckpointInto } from '../checkpoint/write-checkpoint.ts'
+import type { HeadLayout } from '../labels/head-layout.ts'
+import { formatPath, type LabelTree } from '../labels/label-tree.ts'
+import type { EncoderConfig, EncoderModel } from '../models/index.ts'
+import { encoderModel, loadWeights, openEncoder, readEncoderConfig } from '../models/index.ts'
+import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import { InputError } from '../util/errors.ts'
+import type { RunOptions } from '../util/progress.ts'
+import type { Scorer } from './scorer.ts'
+
+/** Tokens per text unless the caller or the encoder says less. */
+export const defaultMaxLength = 128
+
+export interface EncoderScorerParts {
+  model: EncoderModel
+  weights: ReadonlyMap<string, Float32Array>
+  tokenizer: Tokenizer
+  maxLength: number
+  /** config.json as it is saved. */
+  config: Record<string, unknown>
+  threads: number
+  training?: Record<string, unknown>
+}
+
+const architectureSuffix = 'ForSequenceClassification'
+
+/** The config.json of a trained classifier: the encoder's own, with the outputs named by their label paths. */
+export function classifierConfig(config: EncoderConfig, layout: HeadLayout, tree: LabelTree): Record<string, unknown> {
+  const names = Array.from(layout.unitNodes, (node) => formatPath(tree.path(node)))
+  const family = { bert: 'Bert', roberta: 'Roberta', distilbert: 'DistilBert' }[config.family]
+  return {
+    ...config.source,
+    architectures: [`${family}${architectureSuffix}`],
+    problem_type: layout.activation === 'sigmoid' ? 'multi_label_classification' : 'single_label_classification',
+    id2label: Object.fromEntries(names.map((name, unit) => [String(unit), name])),
+    label2id: Object.fromEntries(names.map((name, unit) => [name, unit])),
+  }
+}
+
+/** Makes a scorer of an encoder and its weights. */
+export async function encoderScorer(parts: EncoderScorerParts, run: RunOptions = {}): Promise<Scorer> {
+  const { model, weights, tokenizer, maxLength, config, threads, training } = parts
+  const encoder = await openEncoder(model, weights, 'logits', { ...run, threads })
+  const units = model.head.units
+  return {
+    kind: model.config.family,
+    units,
+    parameters: model.parameters.reduce((sum, { name }) => sum + weights.get(name)!.length, 0),
+    maxLength,
+    ...(training === undefined ? {} : { training }),
+    async score(texts, { batch, signal, onProgress } = {}) {
+      const tokens = texts.map((text) => tokenizer.encode(text, maxLength))
+      const rows = await encoder.run(tokens, {
+        batchSize: batch ?? 64,
+        ...(signal ? { signal } : {}),
+        ...(onProgress ? { onProgress } : {}),
+      })
+      const logits = new Float32Array(texts.length * units)
+      for (const [row, values] of rows.entries()) logits.set(values, row * units)
+      return logits
+    },
+    async save(folder) {
+      const tensors = model.parameters.map(({ name, shape }) => ({
+        name,
+        dtype: 'F32' as const,
+        shape: [...shape],
+        data: weights.get(name)!,
+      }))
+      await writeCheckpointInto(folder, { config, tensors, metadata: { format: 'pt' } }, { checkFinite: true })
+      await tokenizer.save(folder)
+    },
+    close: () => encoder.close(),
+  }
+}
+
+/**
+ * Opens the encoder classifier of a folder.
+ * @param maxLength tokens per text; default 128, at most what the encoder takes.
+ * @throws InputError of the checkpoint, its config and its tokenizer; `MODEL_FORMAT` if it has no classification head.
+ */
+export async function openEncoderScorer(
+  folder: string,
+  options: RunOptions & { threads?: number; maxLength?: number } = {},
+): Promise<Scorer> {
+  const checkpoint = await openCheckpoint(folder, options)
+  try {
+    const file = join(folder, 'config.json')
+    const config = readEncoderConfig(checkpoint.config, file)
+    const labels = checkpoint.config['id2label']
+    const units = typeof labels === 'object' && labels !== null ? Object.keys(labels).length : 0
+    if (units === 0) {
+      throw new InputError('MODEL_FORMAT', 'The checkpoint has no classification head', {
+        where: { file, key: 'id2label' },
+        help: 'train one: espalier train DATA --encoder FOLDER --out DIR',
+      })
+    }
+    const model = encoderModel(config, { units })
+    const weights = await loadWeights(model, checkpoint, options)
+    const tokenizer = await loadTokenizer(folder)
+    const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength)
+    return await encoderScorer(
+      { model, weights, tokenizer, maxLength, config: checkpoint.config, threads: options.threads ?? 1 },
+      options,
+    )
+  } finally {
+    await checkpoint.close()
+  }
+}

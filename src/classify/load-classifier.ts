@@ -1,0 +1,139 @@
+/** Opens a trained classifier, or any classification checkpoint in the Hugging Face layout, for predicting and evaluating. */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LabelTree } from '../labels/label-tree.ts'
+import { recordFile } from '../util/atomic.ts'
+import { InputError } from '../util/errors.ts'
+import { readJson } from '../util/json.ts'
+import type { RunOptions } from '../util/progress.ts'
+import { Classifier, type ClassifierSettings, readClassifierFiles, settingsFile } from './classifier.ts'
+import type { Scorer } from './scorer.ts'
+
+export interface LoadOptions extends RunOptions {
+  /** Threads to compute with. Default: the machine's cores. */
+  threads?: number
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/**
+ * Loads a classifier from a folder that `train` wrote, from a Hugging Face classification checkpoint (its `id2label` becomes the label tree),
+ * or from `hf:ORG/NAME`.
+ * @throws InputError `ENOENT`, `MODEL_FORMAT`, `CLASSIFIER_FORMAT`, and the errors of checkpoints and label trees.
+ * @example
+ * const model = await loadClassifier('demo-out/model')
+ */
+export async function loadClassifier(source: string, options: LoadOptions = {}): Promise<Classifier> {
+  const folder = await localFolder(source, options)
+  const file = join(folder, 'config.json')
+  const config = (await readJson(file)) as Record<string, unknown>
+  if (await exists(join(folder, settingsFile))) {
+    const { tree, settings } = await readClassifierFiles(folder)
+    const scorer = await openScorer(folder, config, { ...options, maxLength: settings.maxLength })
+    const record = (await exists(join(folder, recordFile)))
+      ? ((await readJson(join(folder, recordFile))) as Record<string, unknown>)
+      : {}
+    return checked(new Classifier(tree, settings, scorer, record), folder)
+  }
+  const { tree, settings } = plainCheckpoint(config, file)
+  return checked(new Classifier(tree, settings, await openScorer(folder, config, options), {}), folder)
+}
+
+async function localFolder(source: string, options: LoadOptions): Promise<string> {
+  if (source.startsWith('hf:')) {
+    const { resolveModel } = await import('../checkpoint/resolve-model.ts')
+    return resolveModel(source, options)
+  }
+  const found = await stat(source).catch(() => undefined)
+  if (!found)
+    throw new InputError('ENOENT', 'Model folder not found', {
+      where: { file: source },
+      help: 'give the folder that `espalier train --out` wrote, or hf:ORG/NAME',
+    })
+  if (!found.isDirectory())
+    throw new InputError('MODEL_FORMAT', 'Expected a model folder, received a file', {
+      where: { file: source },
+      help: 'give the folder that holds config.json',
+    })
+  if (!(await exists(join(source, 'config.json')))) {
+    throw new InputError('MODEL_FORMAT', 'The folder holds no model: config.json is missing', {
+      where: { file: source },
+      help: 'give the folder that `espalier train --out` wrote',
+    })
+  }
+  return source
+}
+
+async function openScorer(
+  folder: string,
+  config: Record<string, unknown>,
+  options: LoadOptions & { maxLength?: number },
+): Promise<Scorer> {
+  if (config['model_type'] === 'espalier-ngram') {
+    const { openNgramScorer } = await import('./ngram-scorer.ts')
+    return openNgramScorer(folder)
+  }
+  const { openEncoderScorer } = await import('./encoder-scorer.ts')
+  return openEncoderScorer(folder, options)
+}
+
+function checked(model: Classifier, folder: string): Classifier {
+  const expected = model.settings.layout.unitNodes.length
+  if (model.scorer.units === expected) return model
+  throw new InputError(
+    'CLASSIFIER_FORMAT',
+    `The head has ${model.scorer.units} outputs, ${settingsFile} describes ${expected}`,
+    {
+      where: { file: folder },
+      help: 'the folder mixes files of two models: restore it, or train the model again',
+    },
+  )
+}
+
+/** Tree and settings of a checkpoint that came without ours: a flat tree of `id2label`, softmax unless its config says multi-label. */
+function plainCheckpoint(
+  config: Record<string, unknown>,
+  file: string,
+): { tree: LabelTree; settings: ClassifierSettings } {
+  const id2label = config['id2label']
+  if (typeof id2label !== 'object' || id2label === null || Object.keys(id2label).length < 2) {
+    throw new InputError('MODEL_FORMAT', 'The checkpoint has no classification head', {
+      where: { file, key: 'id2label' },
+      help: 'train a head on it: espalier train DATA --encoder FOLDER --out DIR',
+    })
+  }
+  const names = Object.entries(id2label)
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([, name]) => String(name))
+  if (new Set(names).size < names.length)
+    throw new InputError('LABEL_DUPLICATE', 'Two outputs of the checkpoint have the same label', {
+      where: { file, key: 'id2label' },
+    })
+  const tree = LabelTree.fromPaths(
+    names.map((name) => [name]),
+    file,
+  )
+  const unitNodes = names.map((name) => tree.find([name])!)
+  const multiLabel = config['problem_type'] === 'multi_label_classification'
+  return {
+    tree,
+    settings: {
+      format: 1,
+      method: { name: 'flat', options: {} },
+      multiLabel,
+      layout: {
+        activation: multiLabel ? 'sigmoid' : 'softmax',
+        unitNodes,
+        groups: [{ parent: -1, start: 0, end: names.length }],
+      },
+      terminals: [...unitNodes].sort((a, b) => a - b),
+      temperature: 1,
+      ...(multiLabel ? { thresholds: names.map(() => 0.5) } : {}),
+      minConfidence: 0,
+    },
+  }
+}

@@ -1,0 +1,74 @@
+/** Everything that is settled before training starts: rows, tree, dev rows, method, layout, and what identifies the run. */
+import type { Dataset } from '../data/dataset.ts'
+import { splitRows } from '../data/split.ts'
+import type { HeadLayout } from '../labels/head-layout.ts'
+import type { LabelTree } from '../labels/label-tree.ts'
+import { InputError } from '../util/errors.ts'
+import { sha256OfJson } from '../util/hash.ts'
+import { version } from '../util/version.ts'
+import type { HeadContext, HeadMethod } from './head-method.ts'
+import { conditionalSoftmax, flat, perNode } from './methods/index.ts'
+import type { TrainOptions } from './options.ts'
+import { type LabelledTexts, readTrainingData, type TrainingData } from './training-data.ts'
+
+export const defaultSeed = 0
+/** Share of the rows held out when a dev set is needed and none is given. */
+const devShare = 0.1
+/** Leaves from which deciding level by level is worth its small loss of accuracy. */
+const leavesForLevels = 2000
+
+/**
+ * The head that suits the data: `per-node` for labels with several parents, `conditional-softmax` for thousands of leaves in a tree of at
+ * least two levels, `flat` otherwise.
+ */
+export function defaultMethod(tree: LabelTree, { multiLabel }: HeadContext): HeadMethod {
+  if (!tree.isTree) return perNode()
+  if (tree.leaves.length < leavesForLevels || tree.depth < 2) return flat()
+  return multiLabel ? perNode() : conditionalSoftmax()
+}
+
+export interface Prepared extends TrainingData {
+  method: HeadMethod
+  layout: HeadLayout
+  encoder: string
+  /** Identifies the run: same rows, tree and options. */
+  fingerprint: string
+  inputs: { file: string; bytes: number; sha256: string }[]
+}
+
+export async function prepareTraining(data: Dataset, options: TrainOptions): Promise<Prepared> {
+  const { seed = defaultSeed, encoder = 'ngram' } = options
+  if (!Number.isSafeInteger(seed))
+    throw new InputError('OPTION_RANGE', `Expected seed to be a whole number, received ${seed}`, {
+      where: { key: 'seed' },
+    })
+  const read = await readTrainingData(data, options)
+  const { tree, context } = read
+  // The linear model calibrates itself on its training rows; encoders stop early on dev rows, and thresholds are tuned on them.
+  const split =
+    read.dev === undefined && (encoder !== 'ngram' || context.multiLabel) ? holdOut(read.train, tree, seed) : read
+  const method = options.method ?? defaultMethod(tree, context)
+  const layout = method.layout(tree, context)
+  const inputs = [...(await data.hash(options)), ...(options.dev ? await options.dev.hash(options) : [])]
+  const { epochs, lr, batch, maxLength, maxMinutes, unknownLabels } = options
+  const fingerprint = sha256OfJson({
+    version,
+    inputs: inputs.map(({ sha256 }) => sha256),
+    tree,
+    encoder,
+    method: { name: method.name, options: method.options },
+    options: { seed, epochs, lr, batch, maxLength, maxMinutes, unknownLabels },
+  })
+  return { ...read, ...split, method, layout, encoder, fingerprint, inputs }
+}
+
+/** A stratified tenth of the rows as dev rows. */
+function holdOut(rows: LabelledTexts, tree: LabelTree, seed: number): { train: LabelledTexts; dev: LabelledTexts } {
+  const numbered = rows.texts.map((text, row) => ({ row, text, labels: rows.labels[row]!.map((id) => tree.path(id)) }))
+  const { train, dev } = splitRows(numbered, { dev: devShare, seed })
+  const pick = (part: typeof numbered): LabelledTexts => ({
+    texts: part.map(({ text }) => text),
+    labels: part.map(({ row }) => rows.labels[row]!),
+  })
+  return { train: pick(train), dev: pick(dev) }
+}

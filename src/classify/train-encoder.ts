@@ -1,0 +1,112 @@
+/** Trains the scorer of an encoder for a head layout: fine-tunes a checkpoint, or trains `mini` from scratch with a vocabulary of its own. */
+import { join } from 'node:path'
+import { resolveModel } from '../checkpoint/resolve-model.ts'
+import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
+import { headTargets } from '../labels/head-targets.ts'
+import type { EncoderConfig } from '../models/index.ts'
+import { encoderModel, miniConfig, readEncoderConfig } from '../models/index.ts'
+import { loadTokenizer, type Tokenizer, tokenizerFrom } from '../text/tokenizer.ts'
+import { trainWordPiece } from '../text/train-wordpiece.ts'
+import { packTokens } from '../train/batches.ts'
+import {
+  type EncoderJob,
+  fineTuneDefaults,
+  type TrainOptions as LoopOptions,
+  scratchDefaults,
+} from '../train/encoder-job.ts'
+import { trainEncoder } from '../train/train-encoder.ts'
+import { readJson } from '../util/json.ts'
+import { classifierConfig, defaultMaxLength, encoderScorer } from './encoder-scorer.ts'
+import type { TrainOptions } from './options.ts'
+import type { Scorer } from './scorer.ts'
+import type { ScorerTraining } from './train-scorer.ts'
+import type { LabelledTexts } from './training-data.ts'
+
+/** Vocabulary of `mini`: enough for whole words of everyday text, small enough to train on a few thousand rows. */
+const miniVocabulary = 8000
+
+interface Start {
+  source: EncoderJob['source']
+  config: EncoderConfig
+  tokenizer: Tokenizer
+  defaults: LoopOptions
+}
+
+export async function trainEncoderScorer(training: ScorerTraining, encoder: string): Promise<Scorer> {
+  const { tree, method, layout, targets, train, dev, options, workFolder } = training
+  const { source, config, tokenizer, defaults } =
+    encoder === 'mini' ? await startMini(train.texts) : await startCheckpoint(encoder, options)
+  const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength)
+  const tokens = ({ texts }: LabelledTexts) => packTokens(texts.map((text) => tokenizer.encode(text, maxLength)))
+  const loop: LoopOptions = {
+    ...defaults,
+    ...defined({
+      epochs: options.epochs,
+      learningRate: options.lr,
+      batchSize: options.batch,
+      maxMinutes: options.maxMinutes,
+      threads: options.threads,
+    }),
+    seed: options.seed ?? defaults.seed,
+  }
+  const job: EncoderJob = {
+    source,
+    pooling: 'head',
+    layout,
+    train: { rows: tokens(train), targets },
+    ...(dev === undefined ? {} : { dev: { rows: tokens(dev), targets: headTargets(layout, tree, dev.labels) } }),
+    ...(method.logitAdjustment > 0 ? { adjustment: logPriors(layout, targets, method.logitAdjustment) } : {}),
+    options: loop,
+    ...(workFolder === undefined ? {} : { workFolder, resume: options.resume ?? false }),
+  }
+  const result = await trainEncoder(job, options)
+  const model = encoderModel(result.config, { units: layout.unitNodes.length })
+  return encoderScorer(
+    {
+      model,
+      weights: result.weights,
+      tokenizer,
+      maxLength,
+      config: classifierConfig(config, layout, tree),
+      threads: options.threads ?? 1,
+      training: {
+        steps: result.step,
+        stoppedBy: result.stoppedBy,
+        ...(result.best === undefined ? {} : { best: result.best }),
+      },
+    },
+    options,
+  )
+}
+
+async function startMini(texts: readonly string[]): Promise<Start> {
+  const tokenizer = await tokenizerFrom(trainWordPiece(texts, { vocabularySize: miniVocabulary }))
+  const config = miniConfig({ vocabularySize: tokenizer.vocabularySize, padTokenId: tokenizer.padId })
+  return { source: { config }, config, tokenizer, defaults: scratchDefaults }
+}
+
+async function startCheckpoint(encoder: string, options: TrainOptions): Promise<Start> {
+  const folder = await resolveModel(encoder, options)
+  const file = join(folder, 'config.json')
+  const config = readEncoderConfig((await readJson(file)) as Record<string, unknown>, file)
+  return { source: { folder }, config, tokenizer: await loadTokenizer(folder), defaults: fineTuneDefaults }
+}
+
+/** The entries that have a value. */
+function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
+
+/** Per unit `strength` times the log of its share among the right units of its group; one row is added everywhere, so that none is infinite. */
+function logPriors(layout: HeadLayout, targets: HeadTargets, strength: number): Float32Array {
+  const counts = new Float64Array(layout.unitNodes.length).fill(1)
+  for (const unit of targets.rightUnits) counts[unit]!++
+  const priors = new Float32Array(counts.length)
+  for (const { start, end } of layout.groups) {
+    const total = counts.subarray(start, end).reduce((sum, count) => sum + count, 0)
+    for (let unit = start; unit < end; unit++) priors[unit] = strength * Math.log(counts[unit]! / total)
+  }
+  return priors
+}
