@@ -1,14 +1,17 @@
+import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { serialize } from 'node:v8'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import { miniConfig } from '../models/mini.ts'
+import { workerUrl } from '../util/worker.ts'
 import { packTokens } from './batches.ts'
 import { type EncoderJob, type EncoderResult, scratchDefaults, type TrainOptions } from './encoder-job.ts'
 import { runEncoderJob } from './encoder-trainer.ts'
-import { readTrainLog } from './train-log.ts'
 import { trainEncoder } from './train-encoder.ts'
+import { readTrainLog } from './train-log.ts'
 import { logFile, stateFile } from './training-state.ts'
 
 let folder: string
@@ -27,7 +30,11 @@ const conditional: HeadLayout = {
     { parent: 1, start: 4, end: 6 },
   ],
 }
-const flat: HeadLayout = { activation: 'softmax', unitNodes: Int32Array.of(2, 3, 4, 5), groups: [{ parent: -1, start: 0, end: 4 }] }
+const flat: HeadLayout = {
+  activation: 'softmax',
+  unitNodes: Int32Array.of(2, 3, 4, 5),
+  groups: [{ parent: -1, start: 0, end: 4 }],
+}
 const perNode: HeadLayout = { ...conditional, activation: 'sigmoid' }
 
 function data(count: number, layout: HeadLayout, offset = 0) {
@@ -41,7 +48,8 @@ function data(count: number, layout: HeadLayout, offset = 0) {
     units.push(layout === flat ? [leaf - 2] : [leaf < 4 ? 0 : 1, leaf])
     groups.push(layout === flat ? [0] : [0, leaf < 4 ? 1 : 2])
   }
-  const offsets = (lists: number[][]) => Uint32Array.from([0, ...lists.map((_, i) => lists.slice(0, i + 1).flat().length)])
+  const offsets = (lists: number[][]) =>
+    Uint32Array.from([0, ...lists.map((_, i) => lists.slice(0, i + 1).flat().length)])
   const targets: HeadTargets = {
     groupOffsets: offsets(groups),
     activeGroups: Uint32Array.from(groups.flat()),
@@ -52,7 +60,11 @@ function data(count: number, layout: HeadLayout, offset = 0) {
 }
 
 const config = miniConfig({ vocabularySize: 30, layers: 1, hiddenSize: 16, heads: 2, maxLength: 16 })
-const job = (options: Partial<TrainOptions> = {}, layout = conditional, more: Partial<EncoderJob> = {}): EncoderJob => ({
+const job = (
+  options: Partial<TrainOptions> = {},
+  layout = conditional,
+  more: Partial<EncoderJob> = {},
+): EncoderJob => ({
   source: { config },
   pooling: 'mean',
   layout,
@@ -64,7 +76,8 @@ const job = (options: Partial<TrainOptions> = {}, layout = conditional, more: Pa
 
 const same = (a: EncoderResult, b: EncoderResult) => {
   expect([...a.weights.keys()]).toEqual([...b.weights.keys()])
-  for (const [name, values] of a.weights) expect(Buffer.compare(bytes(values), bytes(b.weights.get(name)!)), name).toBe(0)
+  for (const [name, values] of a.weights)
+    expect(Buffer.compare(bytes(values), bytes(b.weights.get(name)!)), name).toBe(0)
   expect(a.best).toEqual(b.best)
 }
 const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength)
@@ -146,7 +159,9 @@ describe('training', () => {
 
 describe('faults', () => {
   test('a diverging run fails early and says what to try', async () => {
-    const wild = job({ learningRate: 0.9, warmUp: 0, clip: 0, epochs: 20 }, conditional, { adjustment: new Float32Array(6).fill(Number.NaN) })
+    const wild = job({ learningRate: 0.9, warmUp: 0, clip: 0, epochs: 20 }, conditional, {
+      adjustment: new Float32Array(6).fill(Number.NaN),
+    })
     await expect(runEncoderJob(wild)).rejects.toMatchObject({ code: 'LOSS_NOT_FINITE', exitCode: 1, data: { step: 1 } })
   })
 
@@ -154,7 +169,9 @@ describe('faults', () => {
     const first = job({ saveMinutes: 0 }, conditional, { workFolder: folder })
     const controller = new AbortController()
     const stop = abortAt(controller, 5)
-    await expect(runEncoderJob(first, { signal: controller.signal, onProgress: stop })).rejects.toThrow(/continue with --resume/)
+    await expect(runEncoderJob(first, { signal: controller.signal, onProgress: stop })).rejects.toThrow(
+      /continue with --resume/,
+    )
     const before = await readFile(join(folder, stateFile))
     const broken = { ...first, resume: true, adjustment: new Float32Array(6).fill(Number.NaN) }
     await expect(runEncoderJob(broken)).rejects.toMatchObject({ code: 'RESUME_OTHER' })
@@ -167,8 +184,12 @@ describe('faults', () => {
     await bad({ learningRate: Number.NaN }).toThrow(/learningRate/)
     await bad({ labelSmoothing: 1 }).toThrow(/labelSmoothing/)
     await bad({ freeze: ['nothing'] }).toMatchObject({ code: 'FREEZE_UNKNOWN' })
-    await expect(runEncoderJob({ ...job(), train: data(0, conditional) })).rejects.toMatchObject({ code: 'TRAIN_EMPTY' })
-    await expect(runEncoderJob({ ...job(), adjustment: new Float32Array(2) })).rejects.toThrow(/6 adjustments, received 2/)
+    await expect(runEncoderJob({ ...job(), train: data(0, conditional) })).rejects.toMatchObject({
+      code: 'TRAIN_EMPTY',
+    })
+    await expect(runEncoderJob({ ...job(), adjustment: new Float32Array(2) })).rejects.toThrow(
+      /6 adjustments, received 2/,
+    )
   })
 })
 
@@ -180,17 +201,31 @@ function abortAt(controller: AbortController, step: number) {
 }
 
 describe('interruption', () => {
-  test.each([[1], [7], [12], [13], [31], [47]])('aborted at step %i and resumed: the same bytes and log', async (step) => {
+  test.each([[1], [7], [12], [13], [31], [47]])(
+    'aborted at step %i and resumed: the same bytes and log',
+    async (step) => {
+      const whole = await runEncoderJob(job())
+      const options = job({}, conditional, { workFolder: folder })
+      const signal = stepSignal(step)
+      await expect(runEncoderJob(options, { signal })).rejects.toThrow(
+        `stopped at epoch ${Math.floor(step / 12) + 1}/4, step ${step}; continue with --resume`,
+      )
+      const resumed = await runEncoderJob({ ...options, resume: true })
+      same(resumed, whole)
+      expect(withoutPace(resumed.history)).toEqual(withoutPace(whole.history))
+      expect(withoutPace(await readTrainLog(join(folder, logFile)))).toEqual(withoutPace(whole.history))
+    },
+  )
+
+  test('killed three times while saving after every step, then resumed: the same bytes and log', async () => {
     const whole = await runEncoderJob(job())
-    const options = job({}, conditional, { workFolder: folder })
-    const signal = stepSignal(step)
-    await expect(runEncoderJob(options, { signal })).rejects.toThrow(
-      `stopped at epoch ${Math.floor(step / 12) + 1}/4, step ${step}; continue with --resume`,
-    )
-    const resumed = await runEncoderJob({ ...options, resume: true })
+    const options = job({ saveMinutes: 0 }, conditional, { workFolder: folder, resume: true })
+    const jobFile = join(folder, 'job.bin')
+    await writeFile(jobFile, serialize(withoutSharing(options)))
+    for (const lines of [1, 2, 3]) await killAfterLines(jobFile, join(folder, logFile), lines)
+    const resumed = await runEncoderJob(options)
     same(resumed, whole)
     expect(withoutPace(resumed.history)).toEqual(withoutPace(whole.history))
-    expect(withoutPace(await readTrainLog(join(folder, logFile)))).toEqual(withoutPace(whole.history))
   })
 
   test('an unfinished run is not overwritten by accident', async () => {
@@ -221,6 +256,33 @@ function stepSignal(step: number): AbortSignal {
   return new Proxy(signal, {
     get: (target, key) => (key === 'aborted' ? ++looks >= step : Reflect.get(target, key)),
   })
+}
+
+/** A job whose arrays can be written to a file. */
+function withoutSharing(options: EncoderJob): EncoderJob {
+  const plain = ({ rows, targets }: EncoderJob['train']) => ({
+    rows: { offsets: Uint32Array.from(rows.offsets), tokens: Int32Array.from(rows.tokens) },
+    targets,
+  })
+  return { ...options, train: plain(options.train), dev: plain(options.dev!) }
+}
+
+/** Runs the job in a process of its own and kills it as soon as the log has so many lines. */
+async function killAfterLines(jobFile: string, log: string, lines: number): Promise<void> {
+  const script = `
+    import { readFileSync } from 'node:fs'
+    import { deserialize } from 'node:v8'
+    import { runEncoderJob } from ${JSON.stringify(workerUrl(import.meta.url, './encoder-trainer.ts').href)}
+    await runEncoderJob(deserialize(readFileSync(${JSON.stringify(jobFile)})))`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'pipe'] })
+  let complaint = ''
+  child.stderr.on('data', (text) => (complaint += text))
+  const ended = new Promise<string | null>((resolve) => child.on('exit', (_, signal) => resolve(signal)))
+  const timer = setInterval(async () => {
+    if ((await readTrainLog(log)).length >= lines) child.kill('SIGKILL')
+  }, 2)
+  expect(await ended, complaint).toBe('SIGKILL')
+  clearInterval(timer)
 }
 
 test('in a worker thread: the same bytes, the event loop free', async () => {
