@@ -24,14 +24,14 @@ const nameOfType = (value: unknown) =>
 
 /** Throws InputError `TEXT_MISSING`, `TEXT_TYPE`, `TEXT_EMPTY`, `TEXT_TOO_LONG`, `LABEL_TYPE`, `LABEL_NAME` or `ID_TYPE`. */
 export function buildRow(values: Values, line: number, context: BuildContext): Row {
-  const { columns, options, file } = context
+  const { columns, file } = context
   const row: Row = { text: textOf(values, line, context), labels: labelsOf(values, line, context), file, line }
   const id = columns.id === undefined ? undefined : values[columns.id]
   if (id === undefined || id === null || id === '') return row
   if (typeof id === 'object')
     throw new InputError('ID_TYPE', `Expected the id to be text or a number, received ${nameOfType(id)}`, {
       where: { file, line, key: columns.id! },
-      help: options.id === undefined ? 'name the id column with the option id' : 'name another column',
+      help: 'name another column with the option id',
     })
   row.id = String(id)
   return row
@@ -47,7 +47,7 @@ function textOf(values: Values, line: number, { columns, options, file, isTable 
     } else if (typeof value !== 'string') {
       throw new InputError('TEXT_TYPE', `Expected text, received ${nameOfType(value)}`, {
         where: { file, line, key: column },
-        help: 'put it in quotes, or name another column with the option text',
+        help: 'put it in quotes, or name another column with --text (in code: text)',
       })
     } else if (value.trim() !== '') parts.push(value)
   }

@@ -67,7 +67,7 @@ export function chooseColumns(
   if (text === undefined || text.length === 0)
     throw new InputError('COLUMN_MISSING', `No column holds the text; the columns are ${listed(names)}`, {
       where,
-      help: `name it with the option text${names.length > 0 ? `, for example text: "${names[0]}"` : ''}`,
+      help: 'name it with --text (in code: text)',
       data: { wanted: 'text', columns: names },
     })
   const asLabels = options.labels === undefined ? defaultLabels(names) : asked(options.labels)
@@ -75,7 +75,7 @@ export function chooseColumns(
   if (labels === undefined && options.requireLabels)
     throw new InputError('COLUMN_MISSING', `No column holds the labels; the columns are ${listed(names)}`, {
       where,
-      help: 'name it with the option labels; several columns, outermost first, form a path',
+      help: 'name it with --labels-column (in code: labels); several, outermost first, form a path',
       data: { wanted: 'labels', columns: names },
     })
   const id = options.id === undefined ? byDefault(names, ['id']) : asked(options.id)[0]

@@ -1,12 +1,10 @@
 /** DuckDB, which reads the tables (CSV, Parquet): loaded on first use, in memory, without extensions from the network. */
-import type { DuckDBConnection } from '@duckdb/node-api'
-import { RunError } from '../util/errors.ts'
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
+import { RunError, throwIfAborted } from '../util/errors.ts'
 
-/** Runs `work` with a connection of its own and closes it after. Throws RunError `DEPENDENCY_MISSING` if the package is not installed. */
-export async function* withDuckdb<T>(
-  work: (connection: DuckDBConnection) => AsyncGenerator<T>,
-  signal?: AbortSignal,
-): AsyncGenerator<T> {
+let shared: Promise<DuckDBInstance> | undefined
+
+async function startDuckdb(): Promise<DuckDBInstance> {
   const { DuckDBInstance } = await import('@duckdb/node-api').catch((cause: unknown) => {
     throw new RunError('DEPENDENCY_MISSING', 'Reading CSV, TSV and Parquet needs the package @duckdb/node-api', {
       help: 'run: npm install @duckdb/node-api (or convert the data to JSONL)',
@@ -14,20 +12,37 @@ export async function* withDuckdb<T>(
     })
   })
   // One thread: rows come in the file's order either way, and a reader should not take the cores from its caller.
-  const instance = await DuckDBInstance.create(':memory:', {
+  return DuckDBInstance.create(':memory:', {
     threads: '1',
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
   })
-  const connection = await instance.connect()
+}
+
+/** A connection to the one instance of the process; the caller closes it. Throws RunError `DEPENDENCY_MISSING` if the package is not installed. */
+export async function connectDuckdb(): Promise<DuckDBConnection> {
+  shared ??= startDuckdb()
+  return (await shared).connect()
+}
+
+/** The rows of a query in batches, as they are asked for. Throws DuckDB's errors, and InterruptedError. */
+export async function* streamRows(sql: string, signal: AbortSignal | undefined): AsyncGenerator<DuckDBValue[][]> {
+  throwIfAborted(signal)
+  const connection = await connectDuckdb()
   const interrupt = () => connection.interrupt()
   signal?.addEventListener('abort', interrupt)
   try {
-    yield* work(connection)
+    const result = await connection.stream(sql)
+    for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+      throwIfAborted(signal)
+      yield chunk.getRows()
+    }
+  } catch (error) {
+    throwIfAborted(signal)
+    throw error
   } finally {
     signal?.removeEventListener('abort', interrupt)
     connection.closeSync()
-    instance.closeSync()
   }
 }
 

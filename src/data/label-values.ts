@@ -17,7 +17,7 @@ import type { RowOptions } from './row.ts'
 
 type SeparatorOptions = Pick<RowOptions, 'separator' | 'labelSeparator'>
 
-const usual = /\s+[>›]\s+/
+const usual = /\s[>›](?=\s)/
 
 function nameOf(value: unknown, where: Place): string {
   if (typeof value === 'string') return value.trim()

@@ -1,9 +1,8 @@
 /** Reader of CSV and TSV: DuckDB reads the values, the record scanner says on which line they stand and whether they are sound. */
-import type { DuckDBConnection } from '@duckdb/node-api'
 import { EspalierError, InputError, RunError, throwIfAborted } from '../util/errors.ts'
 import { type ByteOptions, textBytes } from './bytes.ts'
 import { type CsvDialect, type CsvRecord, csvRecords } from './csv-records.ts'
-import { sqlPath, sqlText, withDuckdb } from './duckdb.ts'
+import { connectDuckdb, sqlPath, sqlText, streamRows } from './duckdb.ts'
 import type { DataRecord, RecordSource, Values } from './records.ts'
 
 export interface CsvOptions extends ByteOptions {
@@ -31,11 +30,7 @@ export async function openCsv(file: string, options: CsvOptions): Promise<Record
   const table = tableSql(file, options, dialect, width)
   return {
     columns,
-    records: (wanted = columns) =>
-      withDuckdb(
-        (connection) => readRecords(connection, table, { file, options, dialect, columns, hasHeader, wanted }),
-        options.signal,
-      ),
+    records: (wanted = columns) => readRecords({ file, options, dialect, columns, hasHeader, wanted, table }),
   }
 }
 
@@ -87,6 +82,7 @@ function tableSql(file: string, options: CsvOptions, { delimiter, quote }: CsvDi
     quote: sqlText(quote),
     escape: sqlText(quote),
     header: 'false',
+    new_line: "'\\n'", // stands for all three; left to guess, a file that mixes them loses values
     strict_mode: 'false',
     null_padding: 'true',
     parallel: 'false',
@@ -98,11 +94,27 @@ function tableSql(file: string, options: CsvOptions, { delimiter, quote }: CsvDi
 }
 
 async function headerNames(file: string, options: CsvOptions, dialect: CsvDialect, width: number): Promise<string[]> {
-  const sql = `SELECT * FROM ${tableSql(file, options, dialect, width)}${width === 1 ? ' WHERE c0 IS NOT NULL' : ''} LIMIT 1`
-  async function* first(connection: DuckDBConnection): AsyncGenerator<unknown[]> {
-    yield* (await connection.runAndReadAll(sql)).getRows()
+  const where = width === 1 ? ' WHERE c0 IS NOT NULL' : '' // to DuckDB, blank lines are rows of a table of one column
+  const sql = `SELECT * FROM ${tableSql(file, options, dialect, width)}${where} LIMIT 1`
+  try {
+    const connection = await connectDuckdb()
+    try {
+      const [names] = (await connection.runAndReadAll(sql)).getRows()
+      if (names) return names.map((name) => String(name ?? '').trim())
+    } finally {
+      connection.closeSync()
+    }
+  } catch (error) {
+    if (EspalierError.is(error)) throw error
+    // DuckDB looks ahead of the header: if a later byte disturbs it, the scanner finds where.
+    for await (const _ of csvRecords(
+      textBytes(file, { ...options, onBytes: undefined }),
+      dialect,
+      file,
+      options.maxBytes,
+    ));
+    throw malformed(file, error)
   }
-  for await (const row of withDuckdb(first, options.signal)) return row.map((name) => String(name ?? '').trim())
   throw new InputError('DATA_EMPTY', 'The header has no column names', { where: { file } })
 }
 
@@ -113,23 +125,20 @@ interface TableReading {
   columns: readonly string[]
   hasHeader: boolean
   wanted: readonly string[]
+  /** What to select from. */
+  table: string
 }
 
-async function* readRecords(
-  connection: DuckDBConnection,
-  table: string,
-  { file, options, dialect, columns, hasHeader, wanted }: TableReading,
-): AsyncGenerator<DataRecord[]> {
+async function* readRecords(reading: TableReading): AsyncGenerator<DataRecord[]> {
+  const { file, options, dialect, columns, hasHeader, wanted, table } = reading
   const width = columns.length
   const places = new RecordPlaces(csvRecords(textBytes(file, options), dialect, file, options.maxBytes), width)
   const chosen = wanted.map((name) => `c${columns.indexOf(name)}`).join(', ')
   try {
     let skip = hasHeader
-    const result = await connection.stream(`SELECT ${chosen} FROM ${table}`)
-    for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
-      throwIfAborted(options.signal)
+    for await (const rows of streamRows(`SELECT ${chosen} FROM ${table}`, options.signal)) {
       const batch: DataRecord[] = []
-      for (const cells of chunk.getRows()) {
+      for (const cells of rows) {
         const place = await places.next()
         if (!place) throw disagreement(file)
         if (place.fields === 0) continue
@@ -148,11 +157,7 @@ async function* readRecords(
     throwIfAborted(options.signal)
     if (EspalierError.is(error)) throw error
     while (await places.next()); // the scanner knows more precisely what is wrong, if it is in the bytes
-    throw new InputError('CSV_MALFORMED', 'The file cannot be read as CSV', {
-      where: { file },
-      help: (error as Error).message.split('\n')[0]!.slice(0, 160),
-      cause: error,
-    })
+    throw malformed(file, error)
   } finally {
     await places.close()
   }
@@ -196,6 +201,16 @@ function ragged(record: CsvRecord, width: number, file: string, { delimiter, quo
         ? `check its delimiters (${shown})`
         : `check its delimiters (${shown}); quote a field that contains one`,
     data: { expected: width, received: record.fields },
+  })
+}
+
+function malformed(file: string, cause: unknown): InputError {
+  return new InputError('CSV_MALFORMED', 'The file cannot be read as CSV', {
+    where: { file },
+    help: String(cause instanceof Error ? cause.message : cause)
+      .split('\n')[0]!
+      .slice(0, 160),
+    cause,
   })
 }
 

@@ -1,7 +1,6 @@
 /** Reader of Parquet, by DuckDB: only the columns that are wanted, one chunk in memory at a time. */
-import type { DuckDBConnection } from '@duckdb/node-api'
-import { EspalierError, InputError, throwIfAborted } from '../util/errors.ts'
-import { sqlName, sqlPath, withDuckdb } from './duckdb.ts'
+import { EspalierError, InputError } from '../util/errors.ts'
+import { connectDuckdb, sqlName, sqlPath, streamRows } from './duckdb.ts'
 import type { DataRecord, RecordSource, Values } from './records.ts'
 
 /** Types whose JavaScript values are used as they are; all others arrive as JSON. */
@@ -14,20 +13,16 @@ export interface ParquetOptions {
 }
 
 /** Opens a Parquet file and reads its schema. Throws InputError `PARQUET_MALFORMED`. */
-export async function openParquet(file: string, options: ParquetOptions): Promise<RecordSource> {
+export async function openParquet(file: string, { signal, onShare }: ParquetOptions): Promise<RecordSource> {
   const table = `read_parquet(${sqlPath(file)}, binary_as_string = true)`
-  const { types, rows } = await schemaOf(file, table, options.signal)
-  async function* read(connection: DuckDBConnection, wanted: readonly string[]): AsyncGenerator<DataRecord[]> {
+  const { types, total } = await schemaOf(file, table)
+  async function* read(wanted: readonly string[]): AsyncGenerator<DataRecord[]> {
     const isPlain = wanted.map((name) => plainTypes.test(types.get(name)!))
-    const chosen = wanted
-      .map((name, i) => (isPlain[i] ? sqlName(name) : `to_json(${sqlName(name)})::VARCHAR`))
-      .join(', ')
+    const chosen = wanted.map((name, i) => (isPlain[i] ? sqlName(name) : `to_json(${sqlName(name)})::VARCHAR`))
     let line = 0
     try {
-      const result = await connection.stream(`SELECT ${chosen} FROM ${table}`)
-      for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
-        throwIfAborted(options.signal)
-        yield chunk.getRows().map((cells): DataRecord => {
+      for await (const rows of streamRows(`SELECT ${chosen.join(', ')} FROM ${table}`, signal)) {
+        yield rows.map((cells): DataRecord => {
           const values: Values = {}
           for (const [i, name] of wanted.entries()) {
             const cell = cells[i]
@@ -36,38 +31,30 @@ export async function openParquet(file: string, options: ParquetOptions): Promis
           line++
           return { line, values }
         })
-        options.onShare?.(rows === 0 ? 1 : line / rows)
+        onShare?.(line / total)
       }
     } catch (error) {
-      throwIfAborted(options.signal)
       throw EspalierError.is(error) ? error : malformed(file, error)
     }
   }
   const columns = [...types.keys()]
-  return {
-    columns,
-    records: (wanted = columns) => withDuckdb((connection) => read(connection, wanted), options.signal),
-  }
+  return { columns, records: (wanted = columns) => read(wanted) }
 }
 
-async function schemaOf(
-  file: string,
-  table: string,
-  signal: AbortSignal | undefined,
-): Promise<{ types: Map<string, string>; rows: number }> {
-  async function* describe(connection: DuckDBConnection) {
-    const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${table}`)
-    const counted = await connection.runAndReadAll(`SELECT num_rows FROM parquet_file_metadata(${sqlPath(file)})`)
-    const types = new Map(described.getRows().map(([name, type]) => [String(name), String(type)]))
-    yield { types, rows: Number(counted.getRows()[0]![0]) }
-  }
+async function schemaOf(file: string, table: string): Promise<{ types: Map<string, string>; total: number }> {
   try {
-    for await (const schema of withDuckdb(describe, signal)) return schema
+    const connection = await connectDuckdb()
+    try {
+      const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${table}`)
+      const counted = await connection.runAndReadAll(`SELECT num_rows FROM parquet_file_metadata(${sqlPath(file)})`)
+      const types = new Map(described.getRows().map(([name, type]) => [String(name), String(type)]))
+      return { types, total: Number(counted.getRows()[0]![0]) }
+    } finally {
+      connection.closeSync()
+    }
   } catch (error) {
-    throwIfAborted(signal)
     throw EspalierError.is(error) ? error : malformed(file, error)
   }
-  throw malformed(file, undefined)
 }
 
 function malformed(file: string, cause: unknown): InputError {

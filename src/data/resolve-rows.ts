@@ -92,7 +92,7 @@ export function treeFromRows(rows: readonly Pick<Row, 'labels' | 'file'>[]): Lab
   if (!rows.some((row) => row.labels.length > 0))
     throw new InputError('DATA_UNLABELLED', 'No row has a label', {
       where: file === undefined ? {} : { file },
-      help: 'name the column of the labels with the option labels; several columns, outermost first, form a path',
+      help: 'name the column of labels with --labels-column (in code: labels); several, outermost first, form a path',
     })
   return LabelTree.fromPaths(
     rows.flatMap((row) => row.labels),
