@@ -219,7 +219,7 @@ const blockLength = 16384
 
 /**
  * Converts float32 values to the little-endian bytes of a dtype, rounding once, to nearest even. Too large for F16, BF16 and F8_E5M2
- * gives infinity; for the 8-bit types without infinity, NaN.
+ * gives infinity; for F8_E4M3 its largest value, 448; for the FNUZ types NaN.
  *
  * Throws InputError `VALUE_RANGE` for NaN and out-of-range values of an integer type, `DTYPE_UNSUPPORTED` for complex, packed and E8M0.
  */

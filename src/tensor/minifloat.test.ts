@@ -36,6 +36,7 @@ describe('findNonFinite', () => {
     expect(findNonFinite(fromFloat32(values, dtype), dtype)).toBe(-1)
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
       for (let i = 0; i < values.length; i++) {
+        if (dtype === 'F8_E4M3' && !Number.isNaN(bad)) continue // it has no infinity to find
         const bytes = fromFloat32(values.with(i, bad), dtype)
         expect(findNonFinite(bytes, dtype)).toBe(i)
         const shifted = new Uint8Array(bytes.length + 1)

@@ -10,7 +10,7 @@ interface Layout {
   bias: number
   /** The code of the largest finite magnitude; rounding beyond it gives `overflow`. */
   largest: number
-  /** Infinity where the format has one, else its NaN. */
+  /** What larger magnitudes become: infinity, NaN, or (F8_E4M3, as in the OCP standard's saturating mode) the largest itself. */
   overflow: number
   nan: number
   sign: number
@@ -21,7 +21,7 @@ interface Layout {
 const layouts: Record<Exclude<Minifloat, 'F8_E8M0'>, Layout> = {
   F16: { mantissa: 10, bias: 15, largest: 0x7bff, overflow: 0x7c00, nan: 0x7e00, sign: 0x8000 },
   BF16: { mantissa: 7, bias: 127, largest: 0x7f7f, overflow: 0x7f80, nan: 0x7fc0, sign: 0x8000 },
-  F8_E4M3: { mantissa: 3, bias: 7, largest: 0x7e, overflow: 0x7f, nan: 0x7f, sign: 0x80 },
+  F8_E4M3: { mantissa: 3, bias: 7, largest: 0x7e, overflow: 0x7e, nan: 0x7f, sign: 0x80 },
   F8_E5M2: { mantissa: 2, bias: 15, largest: 0x7b, overflow: 0x7c, nan: 0x7f, sign: 0x80 },
   F8_E4M3FNUZ: { mantissa: 3, bias: 8, largest: 0x7f, overflow: 0x80, nan: 0x80, sign: 0x80, unsignedZero: true },
   F8_E5M2FNUZ: { mantissa: 2, bias: 16, largest: 0x7f, overflow: 0x80, nan: 0x80, sign: 0x80, unsignedZero: true },
@@ -65,8 +65,8 @@ export function decodeMinifloat(codes: Uint16Array | Uint8Array, format: Miniflo
 }
 
 /**
- * Encodes float32 bit patterns, rounding to nearest even. NaN stays NaN; magnitudes beyond the largest finite one become infinity, or
- * NaN in the formats without infinity (as PyTorch does).
+ * Encodes float32 bit patterns, rounding to nearest even. NaN stays NaN; magnitudes beyond the largest finite one become what current
+ * PyTorch makes of them: infinity, NaN in the FNUZ formats, the largest value in F8_E4M3.
  */
 export function encodeMinifloat(
   bits: Uint32Array,
