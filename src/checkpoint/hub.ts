@@ -1,7 +1,6 @@
-/** Model references: a path, or `hf:ORG/NAME[@REVISION]` on the Hugging Face Hub, downloaded into the cache that Python shares. */
+/** Downloads of models from the Hugging Face Hub into the cache that Python shares. */
 import type { RunOptions } from '../util/progress.ts'
 
-export async function resolveModel(reference: string, _options: RunOptions = {}): Promise<string> {
-  if (!reference.startsWith('hf:')) return reference
-  throw new Error('hub')
+export async function downloadModel(reference: string, _options: RunOptions = {}): Promise<string> {
+  throw new Error(`not ready: ${reference}`)
 }
