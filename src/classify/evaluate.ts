@@ -1,12 +1,16 @@
-/** The verb evaluate: a classifier against labelled rows, measured with every metric of the field. */
+/** The verb evaluate: a classifier against labelled rows, measured with every metric of the field, as a report. */
+import { cpus, totalmem } from 'node:os'
 import type { Dataset } from '../data/dataset.ts'
 import type { Row } from '../data/row.ts'
 import { scoredIds } from '../evaluate/id-sets.ts'
-import { computeMetrics, type Metrics } from '../evaluate/metrics.ts'
+import { computeMetrics } from '../evaluate/metrics.ts'
+import type { Curve, Report, ReportRow } from '../evaluate/report.ts'
+import { excerpt, pickReportRows } from '../evaluate/report-rows.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
 import type { NodeProbabilities } from '../labels/node-probabilities.ts'
 import { EspalierError, InputError, throwIfAborted } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
+import { version } from '../util/version.ts'
 import type { Classifier } from './classifier.ts'
 import { predictedNodes, topEnds } from './predict.ts'
 
@@ -17,16 +21,10 @@ export interface EvaluateOptions extends RunOptions {
   unknownLabels?: 'error' | 'skip'
   /** Texts scored together. Default 64. */
   batch?: number
-  /** Called for every row, in order; for reports that keep examples. */
-  onRow?: (row: EvaluatedRow) => void
-}
-
-export interface EvaluatedRow {
-  row: Row
-  /** Ids, closed under ancestors, ascending. */
-  gold: number[]
-  predicted: number[]
-  probabilities: NodeProbabilities
+  /** Training or learning curves to show in the report. */
+  curves?: Curve[]
+  /** What the report says made it. */
+  command?: string
 }
 
 /** Candidates kept per row for the ranking metrics. */
@@ -35,83 +33,140 @@ const chunkRows = 1024
 /** Keeps log-likelihoods finite where a model gives the truth no chance. */
 const leastProbability = 1e-12
 
+/** What is kept of every row: a report needs the texts of a few, which are known only at the end. */
+interface Judged {
+  texts: string[]
+  gold: number[][]
+  predicted: number[][]
+  confidence: number[][]
+  ranking: number[][]
+  rankingScores: number[][]
+  logLikelihoods: number[]
+  skipped: number
+}
+
 /**
  * Measures a classifier on labelled rows. Rows without labels (out of scope) count as right when the model abstains.
- * @returns the metrics; definitions in docs/evaluate.md.
+ * @returns a report; `report.metrics` has the numbers (definitions in docs/evaluate.md), `renderReport(report)` makes a page of it.
  * @throws InputError `LABEL_UNKNOWN`, `DATA_EMPTY`, and the errors of reading data.
  * @example
- * const metrics = await measure(model, await readDataset('test.jsonl.gz'))
+ * const { metrics } = await evaluate(model, await readDataset('test.jsonl.gz'))
  * metrics.exactPath // 0.93
  */
-export async function measure(model: Classifier, data: Dataset, options: EvaluateOptions = {}): Promise<Metrics> {
-  const { tree, settings } = model
-  const units = settings.layout.unitNodes.length
-  const gold: number[][] = []
-  const predicted: number[][] = []
-  const confidence: number[][] = []
-  const ranking: number[][] = []
-  const rankingScores: number[][] = []
-  const logLikelihoods: number[] = []
-  let skipped = 0
-
-  const score = async (rows: { row: Row; ids: number[] }[]): Promise<void> => {
-    const logits = await model.scorer.score(
-      rows.map(({ row }) => row.text),
-      options,
-    )
-    for (const [index, { row, ids }] of rows.entries()) {
-      const probabilities = model.probabilities(logits.subarray(index * units, (index + 1) * units))
-      const closure = tree.closure(ids)
-      const nodes = predictedNodes(model, probabilities, options.minConfidence)
-      const top = topEnds(model, probabilities, ranked)
-      gold.push(closure)
-      predicted.push(nodes)
-      confidence.push(nodes.map((id) => Math.min(1, probabilities.marginal[id]!)))
-      ranking.push(top.map(({ id }) => id))
-      rankingScores.push(top.map(({ probability }) => probability))
-      logLikelihoods.push(logLikelihood(model, closure, probabilities))
-      options.onRow?.({ row, gold: closure, predicted: nodes, probabilities })
-    }
-    options.onProgress?.({
-      step: 'evaluate',
-      done: gold.length,
-      unit: 'rows',
-      ...(data.count === undefined ? {} : { total: data.count }),
+export async function evaluate(model: Classifier, data: Dataset, options: EvaluateOptions = {}): Promise<Report> {
+  const start = performance.now()
+  const judged = await judge(model, data, options)
+  const seconds = (performance.now() - start) / 1000
+  const { tree } = model
+  const n = judged.gold.length
+  if (n === 0) {
+    throw new InputError('DATA_EMPTY', 'There is no row to evaluate on', {
+      where: { file: data.files[0] },
+      help: 'give rows whose labels are in the tree of the model',
     })
   }
+  const gold = scoredIds(judged.gold, judged.gold)
+  const predicted = scoredIds(judged.predicted, judged.confidence)
+  const ranking = scoredIds(judged.ranking, judged.rankingScores)
+  const metrics = computeMetrics({
+    tree,
+    gold,
+    predicted,
+    ranking,
+    logLikelihoods: Float64Array.from(judged.logLikelihoods),
+  })
+  const rows = Array.from(pickReportRows(tree, gold, predicted), (row) => reportRow(tree, judged, row))
+  const { scorer, settings, record } = model
+  const name = data.files.map((file) => file.replace(/^.*[\\/]/, '')).join(', ')
+  return {
+    format: 'espalier-report/1',
+    title: `${scorer.kind} on ${name}`,
+    created: new Date().toISOString(),
+    model: {
+      encoder: scorer.kind,
+      method: settings.method.name,
+      parameters: scorer.parameters,
+      outputs: scorer.units,
+      temperature: settings.temperature,
+    },
+    data: { name, rows: n },
+    command: options.command ?? '',
+    inputs: (await data.hash(options)).map(({ file, bytes, sha256 }) => ({ role: 'test', path: file, bytes, sha256 })),
+    options: {
+      minConfidence: options.minConfidence ?? settings.minConfidence,
+      unknownLabels: options.unknownLabels ?? 'error',
+    },
+    seeds: typeof record['seed'] === 'number' ? { train: record['seed'] } : {},
+    versions: { espalier: version, node: process.versions.node },
+    machine: `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    seconds: { evaluate: seconds },
+    tree: tree.toJSON(),
+    metrics,
+    curves: options.curves ?? [],
+    rows,
+  }
+}
 
+/** Scores every row, in chunks. */
+async function judge(model: Classifier, data: Dataset, options: EvaluateOptions): Promise<Judged> {
+  const { tree, scorer } = model
+  const judged: Judged = {
+    texts: [],
+    gold: [],
+    predicted: [],
+    confidence: [],
+    ranking: [],
+    rankingScores: [],
+    logLikelihoods: [],
+    skipped: 0,
+  }
+  const score = async (rows: { row: Row; ids: number[] }[]): Promise<void> => {
+    const logits = await scorer.score(
+      rows.map(({ row }) => row.text),
+      { batch: options.batch, signal: options.signal },
+    )
+    for (const [index, { row, ids }] of rows.entries()) {
+      const probabilities = model.probabilities(logits.subarray(index * scorer.units, (index + 1) * scorer.units))
+      const gold = tree.closure(ids)
+      const predicted = predictedNodes(model, probabilities, options.minConfidence)
+      const top = topEnds(model, probabilities, ranked)
+      judged.texts.push(row.text)
+      judged.gold.push(gold)
+      judged.predicted.push(predicted)
+      judged.confidence.push(predicted.map((id) => Math.min(1, probabilities.marginal[id]!)))
+      judged.ranking.push(top.map(({ id }) => id))
+      judged.rankingScores.push(top.map(({ probability }) => probability))
+      judged.logLikelihoods.push(logLikelihood(model, gold, probabilities))
+    }
+    options.onProgress?.({ step: 'evaluate', done: judged.gold.length, unit: 'rows', total: data.count })
+  }
   let waiting: { row: Row; ids: number[] }[] = []
   for await (const row of data) {
     throwIfAborted(options.signal)
     const ids = resolveGold(tree, row, options.unknownLabels ?? 'error')
-    if (!ids) {
-      skipped++
-      continue
-    }
-    waiting.push({ row, ids })
+    if (ids) waiting.push({ row, ids })
+    else judged.skipped++
     if (waiting.length < chunkRows) continue
     await score(waiting)
     waiting = []
   }
   if (waiting.length > 0) await score(waiting)
-  if (skipped > 0)
-    options.onProgress?.({
-      step: 'evaluate',
-      done: gold.length,
-      note: `${skipped} rows left out: their labels are not in the model's tree`,
-    })
-  if (gold.length === 0)
-    throw new InputError('DATA_EMPTY', 'There is no row to evaluate on', {
-      where: { file: data.files[0] ?? '' },
-      help: 'give rows whose labels are in the tree of the model',
-    })
-  return computeMetrics({
-    tree,
-    gold: scoredIds(gold, gold),
-    predicted: scoredIds(predicted, confidence),
-    ranking: scoredIds(ranking, rankingScores),
-    logLikelihoods: Float64Array.from(logLikelihoods),
-  })
+  if (judged.skipped > 0) {
+    const note = `${judged.skipped} rows left out: their labels are not in the model's tree`
+    options.onProgress?.({ step: 'evaluate', done: judged.gold.length, note })
+  }
+  return judged
+}
+
+function reportRow(tree: LabelTree, judged: Judged, row: number): ReportRow {
+  return {
+    row: row + 1,
+    text: excerpt(judged.texts[row]!),
+    gold: tree.ends(judged.gold[row]!),
+    predicted: judged.predicted[row]!,
+    probabilities: judged.confidence[row]!,
+    alternatives: judged.ranking[row]!.map((id, at) => [id, judged.rankingScores[row]![at]!]),
+  }
 }
 
 function resolveGold(tree: LabelTree, row: Row, unknown: 'error' | 'skip'): number[] | undefined {

@@ -23,7 +23,7 @@ import type { ScorerTraining } from './train-scorer.ts'
 import type { LabelledTexts } from './training-data.ts'
 
 /** Vocabulary of `mini`: enough for whole words of everyday text, small enough to train on a few thousand rows. */
-const miniVocabulary = 8000
+export const miniVocabulary = 8000
 
 interface Start {
   source: EncoderJob['source']

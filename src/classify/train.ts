@@ -13,12 +13,10 @@ import type { TrainOptions } from './options.ts'
 import { defaultSeed, type Prepared, prepareTraining } from './prepare-training.ts'
 import type { Scorer } from './scorer.ts'
 import type { ScorerTraining } from './train-scorer.ts'
-import { dropIfEmpty, openWorkFolder } from './work-folder.ts'
+import { dropIfEmpty, openWorkFolder, trainLogFile } from './work-folder.ts'
 
 /** Scores tuned on: more dev rows than this many logits in all would only cost memory. */
 const maxDevLogits = 20_000_000
-/** The training log's file name, in the work folder and then in the model's. */
-const trainLog = 'train-log.jsonl'
 
 /**
  * Trains a classifier.
@@ -44,7 +42,7 @@ export async function train(data: Dataset, options: TrainOptions = {}): Promise<
   if (options.out !== undefined) {
     await model.save(options.out, { force: options.force ?? false })
     if (work !== undefined) {
-      await copyFile(join(work, trainLog), join(options.out, trainLog)).catch(() => undefined)
+      await copyFile(join(work, trainLogFile), join(options.out, trainLogFile)).catch(() => undefined)
       await rm(work, { recursive: true, force: true })
     }
   }

@@ -6,6 +6,9 @@ import { InputError, systemError } from '../util/errors.ts'
 import { readJson } from '../util/json.ts'
 import { version } from '../util/version.ts'
 
+/** The training log's file name, in the work folder and then in the model's. */
+export const trainLogFile = 'train-log.jsonl'
+
 /** A neighbour of the output folder. */
 export const workFolderOf = (out: string): string => `${resolve(out)}.training`
 

@@ -108,12 +108,14 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
   const reading = { ...readOptionsOf(flags), requireLabels: true, ...session.run }
   const data = await readDataset(sources, reading)
   if (flags.dev !== undefined) options.dev = await readDataset(flags.dev, reading)
-  const { planTrain, train } = await import('../../classify/train.ts')
   if (flags.plan) {
+    const { planTrain } = await import('../../classify/plan-train.ts')
     const plan = await planTrain(data, options)
     session.settle()
     return session.json ? session.printJson(plan) : session.print(...planLines(plan, flags, session))
   }
+  const { train } = await import('../../classify/train.ts')
+  const { train } = await import('../../classify/train.ts')
   const start = performance.now()
   const model = await train(data, options)
   const seconds = (performance.now() - start) / 1000
@@ -136,19 +138,14 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
 
 async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<TrainOptions> {
   const { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
-  const given = { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels }
-  const options: TrainOptions = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  if (flags.methodOption !== undefined && flags.method === undefined)
+  const { force, resume, methodOption = [] } = flags
+  if (methodOption.length > 0 && flags.method === undefined)
     throw new InputError('USAGE', '--method-option needs --method', { help: 'see: espalier systems' })
-  if (flags.method !== undefined) {
-    const method = findMethod(await headMethods(), flags.method)
-    options.method = method(parseMethodOptions(flags.method, method.schema, flags.methodOption ?? []))
-  }
+  const factory = flags.method === undefined ? undefined : findMethod(await headMethods(), flags.method)
   return {
-    ...options,
     ...session.run,
-    force: flags.force ?? false,
-    resume: flags.resume ?? false,
+    ...{ labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels, force, resume },
+    method: factory?.(parseMethodOptions(factory.info.name, factory.schema, methodOption)),
     command: typedCommand(),
   }
 }
