@@ -51,7 +51,7 @@ export function philox(out: Uint32Array, c0: number, c1: number, c2: number, c3:
 }
 
 /** 128 bits from a list of strings and numbers: Philox as the compression function of a Davies-Meyer chain over a prefix-free encoding. */
-function keyWords(key: readonly (string | number)[]): Uint32Array {
+export function keyWords(key: readonly (string | number)[]): Uint32Array {
   const state = Uint32Array.of(0x65737061, 0x6c696572, key.length, 0)
   const block = new Uint32Array(4)
   const absorb = (k0: number, k1: number) => {
