@@ -34,11 +34,5 @@ export function addDataOptions(command: Command): Command {
 
 /** The flags as options of `readDataset`. */
 export function readOptionsOf({ text, labelsColumn, separator, labelSeparator, format }: DataFlags): ReadOptions {
-  return {
-    ...(text === undefined ? {} : { text }),
-    ...(labelsColumn === undefined ? {} : { labels: labelsColumn }),
-    ...(separator === undefined ? {} : { separator }),
-    ...(labelSeparator === undefined ? {} : { labelSeparator }),
-    ...(format === undefined ? {} : { format }),
-  }
+  return { text, labels: labelsColumn, separator, labelSeparator, format }
 }

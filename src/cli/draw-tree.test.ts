@@ -1,27 +1,36 @@
 import { expect, it } from 'vitest'
+import { LabelTree } from '../labels/label-tree.ts'
 import { parseLabelTree } from '../labels/read-label-tree.ts'
 import { drawTree } from './draw-tree.ts'
 import { painter } from './terminal.ts'
 
-const tree = parseLabelTree({
-  name: 'root',
-  children: [
-    {
-      name: 'a',
-      children: [{ name: 'a1', children: [{ name: 'deep' }] }, { name: 'a2' }, { name: 'a3' }, { name: 'a4' }],
-    },
-    { name: 'b', title: 'The second' },
-  ],
-})
+const options = { columns: 80, paint: painter(false) }
 
-it('draws the first levels and the first children, and counts the rest', () => {
-  const options = { levels: 2, children: 2, columns: 80, paint: painter(false) }
-  expect(drawTree(tree, { ...options, remark: (id) => (tree.nodes[id]!.level === 1 ? '3 rows' : '') })).toEqual([
+it('draws two levels, and says what is below', () => {
+  const tree = parseLabelTree({
+    name: 'root',
+    children: [
+      { name: 'a', children: [{ name: 'a1', children: [{ name: 'deep' }] }, { name: 'a2' }] },
+      { name: 'b', title: 'The second' },
+    ],
+  })
+  const remark = (id: number) => (tree.nodes[id]!.level === 1 ? '3 rows' : '')
+  expect(drawTree(tree, { ...options, remark })).toEqual([
     '├─ a  3 rows',
     '│  ├─ a1  1 below',
-    '│  ├─ a2',
-    '│  └─ … 2 more',
+    '│  └─ a2',
     '└─ b The second  3 rows',
   ])
-  expect(drawTree(tree, { ...options, children: 3 })).toHaveLength(6)
+})
+
+it('counts what does not fit the screen', () => {
+  const paths = (roots: number, children: number) =>
+    Array.from({ length: roots * children }, (_, i) => [`root ${i % roots}`, `child ${Math.floor(i / roots)}`])
+  const drawn = (roots: number, children: number) => drawTree(LabelTree.fromPaths(paths(roots, children)), options)
+  expect(drawn(1, 9)).toHaveLength(10)
+  expect(drawn(1, 100).at(-1)).toBe('   └─ … 92 more')
+  expect(drawn(10, 15)).toHaveLength(40)
+  expect(drawn(100, 15)).toHaveLength(13)
+  expect(drawn(100, 15)[0]).toBe('├─ root 0  15 below')
+  expect(drawn(100, 15).at(-1)).toBe('└─ … 88 more')
 })

@@ -44,3 +44,6 @@ export function formatNumber(value: number): string {
 /** A rate: 3,650 rows/s, or 0.42 steps/s. */
 export const formatRate = (rate: number, unit: string): string =>
   `${rate >= 10 ? formatCount(rate) : formatNumber(rate)} ${unit}/s`
+
+/** A share as a percentage: 0.4 %, 12 %. */
+export const formatPercent = (share: number): string => `${(share * 100).toFixed(share < 0.0995 ? 1 : 0)} %`

@@ -1,7 +1,7 @@
 /** Metrics of a classifier as lines for a terminal: the tree's scores, level by level, and where it goes wrong. */
 import type { Confusion, Metrics } from '../evaluate/metrics.ts'
 import { formatPath } from '../labels/label-tree.ts'
-import { formatCount, formatScore, plural } from './format.ts'
+import { formatCount, formatPercent, formatScore, plural } from './format.ts'
 import { facts, table } from './table.ts'
 import type { Terminal } from './terminal.ts'
 import { printable, textWidth } from './text-width.ts'
@@ -18,7 +18,7 @@ export function metricLines(metrics: Metrics, terminal: Terminal): string[] {
   const entries: [string, string | string[]][] = [
     [
       'rows',
-      `${formatCount(metrics.n)}${metrics.abstained > 0 ? `, no answer for ${formatCount(metrics.abstained)}` : ''}`,
+      `${formatCount(metrics.n)}${metrics.abstained > 0 ? `, ${formatPercent(metrics.abstained)} of them answered above a leaf or not at all` : ''}`,
     ],
     ['path', row(score('exact', metrics.exactPath), score('leaf', metrics.leafAccuracy))],
     ['F1', row(score('micro', metrics.microF1), score('macro', metrics.macroF1))],

@@ -18,6 +18,8 @@ import { padEnd } from '../text-width.ts'
 
 const out = 'demo-out'
 const dataFolder = fileURLToPath(new URL('../../../data/clinc150', import.meta.url))
+/** Parts of the training rows on which the learning curve is measured. */
+const shares = [0.125, 0.25, 0.5]
 const questions = ['how much is the tire pressure', 'book a table for two at eight', 'my card was stolen last night']
 
 export function configure(command: Command, session: Session): void {
@@ -33,6 +35,7 @@ export function configure(command: Command, session: Session): void {
 async function runDemo(session: Session): Promise<void> {
   const { readDataset } = await import('../../data/dataset.ts')
   const { readLabelTree } = await import('../../labels/read-label-tree.ts')
+  const { learningCurve } = await import('../../classify/curves.ts')
   const { train } = await import('../../classify/train.ts')
   const { evaluate } = await import('../../classify/evaluate.ts')
   const { predict } = await import('../../classify/predict.ts')
@@ -82,7 +85,10 @@ async function runDemo(session: Session): Promise<void> {
       `train ${model.scorer.kind}`,
       `${formatCount(rows.length)} rows  ${bar}  ${formatSeconds(seconds)}   ${rate}   ${named({ 'dev path': devReport.metrics.exactPath })}`,
     )
-    const report = await evaluate(model, test, { ...run, command: typedCommand() })
+    const curves = await learningCurve(data, dev, shares, { ...run, labels: tree })
+    const { exactPath, macroF1 } = devReport.metrics
+    for (const [index, score] of [exactPath, macroF1].entries()) curves[index]!.points.push([rows.length, score])
+    const report = await evaluate(model, test, { ...run, curves, command: typedCommand() })
     const { metrics } = report
     await done('evaluate test', `${formatCount(metrics.n)} rows   ${named(headline(metrics))}`)
     const page = join(out, 'report.html')

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { EvaluateOptions } from '../../classify/evaluate.ts'
+import type { Curve } from '../../evaluate/report.ts'
 import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
@@ -61,16 +61,17 @@ async function runEvaluate(folder: string, source: string, flags: EvaluateFlags,
   const { evaluate } = await import('../../classify/evaluate.ts')
   const data = await readDataset(source, { ...readOptionsOf(flags), requireLabels: true, signal: session.run.signal })
   const { minConfidence, unknownLabels, batch, threads } = flags
-  const options: EvaluateOptions = {
-    ...session.run,
-    command: typedCommand(),
-    ...(minConfidence === undefined ? {} : { minConfidence }),
-    ...(unknownLabels === undefined ? {} : { unknownLabels }),
-    ...(batch === undefined ? {} : { batch }),
-  }
-  const model = await loadClassifier(folder, { ...session.run, ...(threads === undefined ? {} : { threads }) })
+  const model = await loadClassifier(folder, { ...session.run, threads })
   try {
-    const report = await evaluate(model, data, options)
+    const curves = flags.report === undefined ? undefined : await curvesOf(folder)
+    const report = await evaluate(model, data, {
+      ...session.run,
+      command: typedCommand(),
+      minConfidence,
+      unknownLabels,
+      batch,
+      curves,
+    })
     if (flags.report !== undefined) {
       const { renderReport } = await import('../../evaluate/report.ts')
       await writeFileAtomic(flags.report, renderReport(report))
@@ -86,6 +87,13 @@ async function runEvaluate(folder: string, source: string, flags: EvaluateFlags,
   } finally {
     await model.close()
   }
+}
+
+/** The training curves of a trained folder; a checkpoint from elsewhere has none. */
+async function curvesOf(folder: string): Promise<Curve[]> {
+  if (folder.startsWith('hf:')) return []
+  const { trainingCurves } = await import('../../classify/curves.ts')
+  return trainingCurves(folder)
 }
 
 /** A report replaces a page, nothing else: what can be wrong with its path is said before the work. */

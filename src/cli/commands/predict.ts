@@ -71,13 +71,7 @@ async function runPredict(folder: string, texts: string[], flags: PredictFlags, 
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { predict } = await import('../../classify/predict.ts')
   const { batch, threads, topK, minConfidence } = flags
-  const options: PredictOptions = {
-    topK,
-    signal: session.run.signal,
-    ...(batch === undefined ? {} : { batch }),
-    ...(threads === undefined ? {} : { threads }),
-    ...(minConfidence === undefined ? {} : { minConfidence }),
-  }
+  const options: PredictOptions = { batch, threads, topK, minConfidence, signal: session.run.signal }
   const model = await loadClassifier(folder, options)
   try {
     const answers = answerInBatches(questions, (part) => predict(model, part, options), session)

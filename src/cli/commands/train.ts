@@ -115,7 +115,6 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
     return session.json ? session.printJson(plan) : session.print(...planLines(plan, flags, session))
   }
   const { train } = await import('../../classify/train.ts')
-  const { train } = await import('../../classify/train.ts')
   const start = performance.now()
   const model = await train(data, options)
   const seconds = (performance.now() - start) / 1000

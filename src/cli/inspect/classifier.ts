@@ -34,6 +34,6 @@ export async function inspectClassifier(folder: string, session: Session): Promi
       (name) => paint('dim', name),
     ),
     '',
-    ...drawTree(tree, { levels: 2, children: 4, columns, paint }),
+    ...drawTree(tree, { columns, paint }),
   )
 }

@@ -29,7 +29,7 @@ export async function inspectData(path: string, options: ReadOptions, session: S
   const { tree, labels } = description
   if (!tree) return
   const rows = rowsBelow(description)
-  const drawing = { levels: 2, children: 6, columns, paint, remark: (id: number) => formatCount(rows[id]!) }
+  const drawing = { columns, paint, remark: (id: number) => formatCount(rows[id]!) }
   if (labels.length > 1) await session.print('', ...drawTree(tree, drawing))
 }
 

@@ -72,6 +72,6 @@ export async function inspectLabels(path: string, session: Session): Promise<voi
   await session.print(
     ...facts([['label tree', path], ...treeEntries(tree, columns)], (name) => paint('dim', name)),
     '',
-    ...drawTree(tree, { levels: 2, children: 8, columns, paint }),
+    ...drawTree(tree, { columns, paint }),
   )
 }
