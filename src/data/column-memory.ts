@@ -5,6 +5,7 @@ import type { RowOptions } from './row.ts'
 
 export class ColumnMemory {
   #columns: Columns | undefined
+  #names: string[] = []
   readonly #options: RowOptions
   readonly #file: string
   readonly #isTable: boolean
@@ -25,13 +26,14 @@ export class ColumnMemory {
     else {
       this.#columns = chooseColumns(names, { ...this.#options, requireLabels: false }, { file: this.#file, line })
       this.#columns.id ??= 'id'
+      this.#names = names
     }
     return this.#columns
   }
 
   /** At the end: throws InputError `COLUMN_MISSING` if labels are required and no record had any. */
   checkLabels(): void {
-    if (this.#options.requireLabels && this.#columns && !this.#columns.labels)
-      chooseColumns(this.#columns.text, { ...this.#options, text: this.#columns.text }, { file: this.#file })
+    const isMissing = this.#options.requireLabels && this.#columns && !this.#columns.labels
+    if (isMissing) chooseColumns(this.#names, this.#options, { file: this.#file })
   }
 }

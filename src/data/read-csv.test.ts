@@ -130,6 +130,21 @@ test('faulty rows can be skipped; the others keep their lines', async () => {
   expect(notes[0]).toMatch(/^skipped 3 rows \(2 CSV_RAGGED, 1 TEXT_EMPTY\); the first: .*line 3/)
 })
 
+test('a file larger than the read buffers keeps its values and lines', async () => {
+  const texts = Array.from(
+    { length: 60_000 },
+    (_, index) => `row ${index}${index % 3 === 0 ? ',\n"more"' : ''} ${'x'.repeat(index % 97)}`,
+  )
+  const lines = texts.map((text, index) => `"${text.replaceAll('"', '""')}",${index % 5}`)
+  const rows = await read(`text,label\n${lines.join('\n')}\n`, { maxTextLength: 1000 })
+  expect(rows.map(({ text }) => text)).toEqual(texts)
+  let line = 2
+  for (const [index, row] of rows.entries()) {
+    if (row.line !== line) throw new Error(`row ${index}: expected line ${line}, received ${row.line}`)
+    line += texts[index]!.includes('\n') ? 2 : 1
+  }
+})
+
 const cell = fc.string({ unit: fc.constantFrom('a', ' ', ',', ';', '"', '\n', '\r', '\t', 'é', '🌱', "'", '#', '\\') })
 
 test('any values survive a round trip through CSV, whatever the dialect', async () => {

@@ -139,7 +139,7 @@ async function* readRecords(reading: TableReading): AsyncGenerator<DataRecord[]>
     for await (const rows of streamRows(`SELECT ${chosen} FROM ${table}`, options.signal)) {
       const batch: DataRecord[] = []
       for (const cells of rows) {
-        const place = await places.next()
+        const place = places.take() ?? (await places.next())
         if (!place) throw disagreement(file)
         if (place.fields === 0) continue
         if (skip) skip = false
@@ -175,11 +175,19 @@ class RecordPlaces {
     this.#keepBlank = width === 1
   }
 
+  /** The next record, if it has been scanned; the common case, without a turn of the event loop. */
+  take(): CsvRecord | undefined {
+    for (let record = this.#batch[this.#at]; record; record = this.#batch[this.#at]) {
+      this.#at++
+      if (record.fields > 0 || this.#keepBlank) return record
+    }
+    return undefined
+  }
+
+  /** The next record, scanning further as needed; undefined at the end. */
   async next(): Promise<CsvRecord | undefined> {
-    for (;;) {
-      const record = this.#batch[this.#at++]
-      if (record && (record.fields > 0 || this.#keepBlank)) return record
-      if (record) continue
+    for (let record = this.take(); ; record = this.take()) {
+      if (record) return record
       const { value, done } = await this.#source.next()
       if (done) return undefined
       this.#batch = value

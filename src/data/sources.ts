@@ -72,9 +72,9 @@ const isPattern = (path: string) => /[*?{]/.test(path)
 function partExpression(part: string): RegExp {
   const source = part.replace(/[.+^$()|[\]\\]/g, '\\$&')
   const expanded = source
-    .replace(/\{([^{}]*)\}/g, (_, choices: string) => `(?:${choices.split(',').join('|')})`)
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]')
+    .replace(/\{([^{}]*)\}/g, (_, choices: string) => `(?:${choices.split(',').join('|')})`)
   return new RegExp(`^(?!\\.)${expanded}$`, 'u')
 }
 
