@@ -30,7 +30,10 @@ export interface RowOptions {
   labelSeparator?: string
   /** A text of white space only: `error` (default) or `skip` the row. */
   onEmptyText?: 'error' | 'skip'
-  /** A faulty row: `error` (default) or `skip` it. What was skipped is counted and reported once, as a progress note. */
+  /**
+   * A faulty row: `error` (default) or `skip` it. What was skipped is counted and reported once, as a progress note. Faults after which the
+   * rows cannot be told apart end the reading in any case: damaged files, and in CSV broken quotes, wrong bytes and endless lines.
+   */
   onBadRow?: 'error' | 'skip'
   /** Longest text accepted, in UTF-16 code units. Default 1,000,000. */
   maxTextLength?: number
