@@ -1,0 +1,29 @@
+/** The page's script: the source of the functions in client/, put together. They take what they need as arguments, so their source is complete. */
+import { drawCharts } from './client/charts.ts'
+import { drawConfusions } from './client/confusions.ts'
+import { drawDetail } from './client/detail.ts'
+import { drawLabels } from './client/labels.ts'
+import { drawMap } from './client/map.ts'
+import { createPage } from './client/page.ts'
+import { partition } from './client/partition.ts'
+import { rowViews } from './client/row-view.ts'
+import { drawRows } from './client/rows.ts'
+import { type Parts, start } from './client/start.ts'
+
+const parts: Parts = {
+  createPage,
+  rowViews,
+  partition,
+  drawMap,
+  drawDetail,
+  drawLabels,
+  drawConfusions,
+  drawCharts,
+  drawRows,
+}
+
+export function pageScript(): string {
+  const sources = Object.entries(parts).map(([name, part]) => `${name}: ${part}`)
+  // Some TypeScript runners wrap functions in calls of __name, which only tells their names.
+  return `'use strict';\nconst __name = (value) => value;\n(${start})({\n${sources.join(',\n')}\n})`
+}
