@@ -3,6 +3,7 @@ import {
   add,
   cast,
   div,
+  expand,
   type Graph,
   gather,
   maximum,
@@ -13,7 +14,17 @@ import {
   sub,
   type Tensor,
 } from '../graph/index.ts'
-import { denseSpecs, type LayerNames, layerSpecs, Modules, normSpecs, tableSpec, transformerLayer } from './blocks.ts'
+import {
+  denseSpecs,
+  firstTokens,
+  type LayerNames,
+  layerSpecs,
+  Modules,
+  normSpecs,
+  type Positions,
+  tableSpec,
+  transformerLayer,
+} from './blocks.ts'
 import type { BuildOptions, EncoderConfig, EncoderGraph, EncoderModel, HeadOptions, ParameterSpec } from './encoder.ts'
 
 /** What tells one encoder family from another. Names are state dict keys of the sequence classification model in transformers. */
@@ -46,7 +57,10 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     ...(units > 0 ? denseSpecs(classifier, units, hiddenSize, 'classifier') : []),
   ]
 
-  function build(graph: Graph, { dropout = false, tokens: mode = 'rows' }: BuildOptions = {}): EncoderGraph {
+  function build(
+    graph: Graph,
+    { dropout = false, hidden: wantHidden = false, tokens: mode = 'rows' }: BuildOptions = {},
+  ): EncoderGraph {
     const inGraph = parameters.filter(({ lookup }) => mode === 'ids' || !lookup)
     const m = new Modules(graph, inGraph, config, dropout)
     const tokens =
@@ -63,26 +77,23 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const normal = m.norm(reshape(embedded, ['B*S', hiddenSize]), `${embeddings}.LayerNorm`)
     let x = m.dropout(normal, config.hiddenDropout, embeddings)
 
-    const maskBias = reshape(mul(sub(floatMask, 1), 1e9), ['B', 1, 1, 'S'])
-    for (const names of layers) x = transformerLayer(m, names, x, maskBias, architecture.attentionOutputDropout)
-    const hidden = reshape(x, ['B', 'S', hiddenSize])
+    const penalty = reshape(mul(sub(floatMask, 1), 1e9), ['B', 1, 1, 'S'])
+    const masks = { all: expand(penalty, ['B', 1, 'S', 'S']), first: penalty }
+    const last: Positions = wantHidden || pooling === 'mean' ? 'all' : 'first'
+    for (const [index, names] of layers.entries()) {
+      const positions = index === layers.length - 1 ? last : 'all'
+      x = transformerLayer(m, names, x, masks[positions], positions, architecture.attentionOutputDropout)
+    }
+    const hidden = last === 'all' ? reshape(x, ['B', 'S', hiddenSize]) : undefined
 
-    const withHead = units > 0 && pooling === 'head'
-    const pooled = withHead
-      ? architecture.head(m, firstToken(hidden))
-      : pooling === 'mean'
-        ? meanOverTokens(hidden, floatMask)
-        : firstToken(hidden)
+    const first = hidden ? firstTokens(x) : x
+    const read = pooling === 'mean' ? meanOverTokens(hidden!, floatMask) : first
+    const pooled = units > 0 && pooling === 'head' ? architecture.head(m, read) : read
     const logits = units > 0 ? m.dense(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined
     return { tokens, mask, hidden, pooled, logits, parameters: m.parameters }
   }
 
   return { config, head: { units, pooling }, parameters, tokenTable, build }
-}
-
-/** [B, S, hidden] to [B, hidden]. */
-function firstToken(hidden: Tensor): Tensor {
-  return reshape(slice(hidden, 1, 0, 1), ['B', hidden.shape[2]!])
 }
 
 /** Mean over the tokens of each row that are not padding, [B, S, hidden] to [B, hidden]. */

@@ -1,18 +1,20 @@
 /** What the encoder families share: declaring parameters, and the post-norm transformer layer (Vaswani et al., 2017). */
 import {
   add,
+  attention,
   dropout,
+  erfGate,
   type Graph,
   gelu,
   geluTanh,
+  type LinearOptions,
   layerNormalization,
   linear,
-  matmul,
   mul,
   relu,
   reshape,
   sigmoid,
-  softmax,
+  slice,
   type Tensor,
   tanh,
   transpose,
@@ -70,7 +72,7 @@ export function layerSpecs(names: LayerNames, { hiddenSize, intermediateSize }: 
 export class Modules {
   readonly parameters = new Map<string, Tensor>()
   readonly config: EncoderConfig
-  private readonly training: boolean
+  readonly training: boolean
 
   constructor(graph: Graph, specs: readonly ParameterSpec[], config: EncoderConfig, training: boolean) {
     for (const { name, shape } of specs) this.parameters.set(name, graph.parameter(name, shape))
@@ -82,8 +84,8 @@ export class Modules {
     return this.parameters.get(`${name}.weight`)!
   }
 
-  dense(x: Tensor, name: string): Tensor {
-    return linear(x, this.weight(name), this.parameters.get(`${name}.bias`))
+  dense(x: Tensor, name: string, options?: LinearOptions): Tensor {
+    return linear(x, this.weight(name), this.parameters.get(`${name}.bias`), options)
   }
 
   norm(x: Tensor, name: string): Tensor {
@@ -110,28 +112,56 @@ export function activate(x: Tensor, activation: Activation): Tensor {
   }
 }
 
+/** Which positions of a layer's output are computed. */
+export type Positions = 'all' | 'first'
+
 /**
- * One layer on hidden states [B*S, hidden].
- * @param maskBias [B, 1, 1, S]: 0 for tokens, a large negative number for padding.
+ * One layer on hidden states [B*S, hidden]. `first` computes the output of the first token alone, [B, hidden]: what the last layer owes to a
+ * classifier that reads no other token.
+ * @param mask added to the scores: 0 for tokens, a large negative number for padding; [B, 1, S, S] for all positions, [B, 1, 1, S] for the first.
  * @param outputDropout whether the attention output has dropout (DistilBERT: no).
  */
 export function transformerLayer(
   m: Modules,
   names: LayerNames,
   x: Tensor,
-  maskBias: Tensor,
-  outputDropout = true,
+  mask: Tensor,
+  positions: Positions,
+  outputDropout: boolean,
 ): Tensor {
-  const { heads, hiddenSize, hiddenDropout, attentionDropout, activation } = m.config
+  const { heads, hiddenSize, hiddenDropout, attentionDropout } = m.config
   const size = hiddenSize / heads
-  const split = (name: string) => transpose(reshape(m.dense(x, name), ['B', 'S', heads, size]), [0, 2, 1, 3])
-  const scores = matmul(split(names.query), split(names.key), { transB: true, alpha: 1 / Math.sqrt(size) })
-  const weights = m.dropout(softmax(add(scores, maskBias)), attentionDropout, `${names.query}.attention`)
-  const context = transpose(matmul(weights, split(names.value)), [0, 2, 1, 3])
-  const attended = m.dense(reshape(context, ['B*S', hiddenSize]), names.attentionOutput)
+  const split = (y: Tensor) => transpose(reshape(y, ['B', 'S', heads, size]), [0, 2, 1, 3])
+  const own = positions === 'all' ? x : firstTokens(x)
+  const query = m.dense(own, names.query)
+  const context = attention(
+    positions === 'all' ? split(query) : reshape(query, ['B', heads, 1, size]),
+    split(m.dense(x, names.key)),
+    split(m.dense(x, names.value)),
+    { mask, ...(m.training ? { dropout: { rate: attentionDropout, name: `dropout ${names.query}` } } : {}) },
+  )
+  const joined =
+    positions === 'all'
+      ? reshape(transpose(context, [0, 2, 1, 3]), ['B*S', hiddenSize])
+      : reshape(context, ['B', hiddenSize])
+  const attended = m.dense(joined, names.attentionOutput)
   const kept = outputDropout ? m.dropout(attended, hiddenDropout, names.attentionOutput) : attended
-  const middle = m.norm(add(kept, x), names.attentionNorm)
-  const inner = activate(m.dense(middle, names.intermediate), activation)
-  const outer = m.dropout(m.dense(inner, names.output), hiddenDropout, names.output)
+  const middle = m.norm(add(kept, own), names.attentionNorm)
+  const outer = m.dropout(feedForward(m, names, middle), hiddenDropout, names.output)
   return m.norm(add(outer, middle), names.outputNorm)
+}
+
+/** [B*S, hidden] to [B, hidden]. */
+export function firstTokens(x: Tensor): Tensor {
+  const hiddenSize = x.shape[1]!
+  return reshape(slice(reshape(x, ['B', 'S', hiddenSize]), 1, 0, 1), ['B', hiddenSize])
+}
+
+/** While training, gelu's two constant factors ride on the linear maps around it. */
+function feedForward(m: Modules, names: LayerNames, x: Tensor): Tensor {
+  if (!m.training || m.config.activation !== 'gelu')
+    return m.dense(activate(m.dense(x, names.intermediate), m.config.activation), names.output)
+  const half = Math.SQRT1_2
+  const gated = erfGate(m.dense(x, names.intermediate, { alpha: half, beta: half }))
+  return m.dense(gated, names.output, { alpha: half })
 }

@@ -32,7 +32,7 @@ export async function openEncoder(
   options: OpenEncoderOptions = {},
 ): Promise<EncoderRuntime> {
   const graph = new Graph()
-  const built = model.build(graph)
+  const built = model.build(graph, { hidden: output === 'hidden' })
   const tensor = built[output]
   if (!tensor)
     throw new InputError('ENCODER_OUTPUT', 'The encoder has no classifier, so it gives no logits', {

@@ -58,8 +58,13 @@ export interface HeadOptions {
 }
 
 export interface BuildOptions {
-  /** Adds dropout at the rates of the configuration; default false. */
+  /** For training: adds dropout at the rates of the configuration; default false. */
   dropout?: boolean
+  /**
+   * Compute the last hidden states of all tokens. By default the last layer computes no more than pooling reads: with pooling `head` that is
+   * the first token.
+   */
+  hidden?: boolean
   /**
    * rows (default): the graph takes `tokenRows` float32 [B, S, hidden], the rows of the token table. ids: it takes `input_ids` int64 [B, S]
    * and has the table as a parameter, as an exported file needs.
@@ -72,8 +77,8 @@ export interface EncoderGraph {
   readonly tokens: Tensor
   /** `attention_mask` [B, S]: 1 for tokens, 0 for padding; float32 with rows, int64 with ids. */
   readonly mask: Tensor
-  /** Last hidden states [B, S, hidden]. */
-  readonly hidden: Tensor
+  /** Last hidden states [B, S, hidden]; undefined unless asked for or needed for pooling. */
+  readonly hidden: Tensor | undefined
   /** One vector per row [B, hidden], the input of the classifier without its dropout. Without a head it is the mean or, failing that, the first token. */
   readonly pooled: Tensor
   /** Classifier outputs [B, units]; undefined without a head. */

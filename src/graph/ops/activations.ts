@@ -59,12 +59,25 @@ export function layerNormalization(x: Tensor, scale: Tensor, bias: Tensor, epsil
   return y!
 }
 
+/**
+ * t (1 + erf t): gelu without its two factors, gelu(x) = erfGate(x / sqrt 2) / sqrt 2. Linear maps on both sides can carry them for nothing.
+ */
+export function erfGate(t: Tensor): Tensor {
+  const gate = add(erf(t), 1)
+  const y = mul(t, gate)
+  const slope = Math.log(2 / Math.sqrt(Math.PI))
+  differentiable([t], [y], ([dy]) => [mul(dy!, add(gate, mul(t, exp(sub(slope, square(t))))))])
+  return y
+}
+
 /** x times the normal distribution function of x, exact (Hendrycks and Gimpel, 2016). */
 export function gelu(x: Tensor): Tensor {
-  const t = mul(x, Math.SQRT1_2)
-  const phi = add(mul(erf(t), 0.5), 0.5)
-  const y = mul(x, phi)
-  differentiable([x], [y], ([dy]) => [mul(dy!, add(phi, mul(t, mul(exp(neg(square(t))), 1 / Math.sqrt(Math.PI)))))])
+  const y = x.graph.emit('Gelu', [x], [{ dtype: x.dtype, shape: x.shape }])[0]!
+  differentiable([x], [y], ([dy]) => {
+    const t = mul(x, Math.SQRT1_2)
+    const slope = Math.log(1 / Math.sqrt(Math.PI))
+    return [mul(dy!, add(mul(add(erf(t), 1), 0.5), mul(t, exp(sub(slope, square(t))))))]
+  })
   return y
 }
 

@@ -1,5 +1,6 @@
 /** Every differentiable operator, one function each. */
 export * from './activations.ts'
+export * from './attention.ts'
 export * from './dropout.ts'
 export * from './elementwise.ts'
 export * from './indexing.ts'

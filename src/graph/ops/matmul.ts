@@ -61,15 +61,17 @@ function swapLast(x: Tensor): Tensor {
 }
 
 export interface LinearOptions {
-  /** Factor on the product, not on the bias; default 1. */
+  /** Factor on the product; default 1. */
   alpha?: number
+  /** Factor on the bias; default 1. */
+  beta?: number
 }
 
 /**
  * Affine map: x [..., in] times the transpose of weight [out, in] (the layout of PyTorch checkpoints) plus bias [out].
  * @throws InputError `GRAPH_SHAPE`
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { alpha = 1 }: LinearOptions = {}): Tensor {
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { alpha = 1, beta = 1 }: LinearOptions = {}): Tensor {
   const dtype = commonDtype('linear', x, weight, ...(bias ? [bias] : []))
   const [out, inner] = weight.shape
   if (weight.rank !== 2 || x.shape.at(-1) !== inner || (bias && (bias.rank !== 1 || bias.shape[0] !== out)))
@@ -80,11 +82,11 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { alpha = 1 }: 
     )
   const rows = reshape(x, [multiplyDims(...x.shape.slice(0, -1)), inner!])
   const y = x.graph.emit('Gemm', [rows, weight, bias], [{ dtype, shape: [rows.shape[0]!, out!] }], {
-    attributes: { transB: { int: 1 }, alpha: { float: alpha } },
+    attributes: { transB: { int: 1 }, alpha: { float: alpha }, beta: { float: beta } },
     vjp: ([dy]) => [
       matmul(dy!, weight, { alpha }),
       matmul(dy!, rows, { transA: true, alpha }),
-      ...(bias ? [reduceSum(dy!, [0])] : []),
+      ...(bias ? [beta === 1 ? reduceSum(dy!, [0]) : mul(reduceSum(dy!, [0]), beta)] : []),
     ],
   })[0]!
   return reshape(y, [...x.shape.slice(0, -1), out!])
