@@ -336,6 +336,11 @@ describe('rows in memory', () => {
     expect(one!.sha256).not.toBe(two!.sha256)
   })
 
+  test('rows read from a file keep their place', async () => {
+    const rows = await read(jsonl({ text: 'a', labels: [['x', 'y']] }, { text: 'b', id: 4 }))
+    expect(await datasetOf(rows.slice(1)).collect()).toEqual(rows.slice(1))
+  })
+
   test('faults name the row', async () => {
     const fault = await faultOf(() => datasetOf([{ text: 'a' }, { text: ' ' }]).collect())
     expect(fault).toMatchObject({ code: 'TEXT_EMPTY', where: { file: 'memory', line: 2 } })

@@ -35,10 +35,13 @@ export interface RowInput {
   text: string
   labels?: unknown
   id?: string | number
+  /** Where the row comes from, as rows of `readDataset` say; default: `memory`, and the row's number. */
+  file?: string
+  line?: number
 }
 
 /**
- * Makes a data set of rows in memory.
+ * Makes a data set of rows in memory: rows that a program writes, or a part of those read from files.
  *
  * @param rows texts with labels: a name, a list of names (several labels), or a list of paths (label-values.ts has the table).
  * @throws InputError on iteration, as readDataset does; the row's number stands for the line.
@@ -49,18 +52,18 @@ export function datasetOf(
   rows: readonly RowInput[],
   options: Omit<RowOptions, 'text' | 'labels' | 'id'> = {},
 ): Dataset {
-  const file = 'memory'
+  const memory = 'memory'
   const columns: Columns = { text: ['text'], labels: ['labels'], id: 'id' }
   function* build(): Generator<Row> {
     const tally = new RowTally(options)
-    for (const [index, values] of rows.entries()) {
-      const row = tally.attempt(() => buildRow({ ...values }, index + 1, { columns, options, file, isTable: false }))
+    for (const [index, { file = memory, line = index + 1, ...values }] of rows.entries()) {
+      const row = tally.attempt(() => buildRow(values, line, { columns, options, file, isTable: false }))
       if (row) yield row
     }
-    tally.checkFile(file)
+    tally.checkFile(memory)
   }
   return {
-    files: [file],
+    files: [memory],
     count: rows.length,
     async *[Symbol.asyncIterator]() {
       yield* build()
@@ -74,7 +77,7 @@ export function datasetOf(
         hash.update(line)
         bytes += Buffer.byteLength(line)
       }
-      return [{ file, bytes, sha256: hash.digest('hex') }]
+      return [{ file: memory, bytes, sha256: hash.digest('hex') }]
     },
   }
 }
