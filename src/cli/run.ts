@@ -29,12 +29,25 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 }
 
 async function parse(program: Command, args: string[], verb: string | undefined): Promise<void> {
+  const command = program.commands.find((candidate) => candidate.name() === verb) ?? program
   try {
+    checkValues(command, args)
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return // help and version have been printed
-    throw usageError(error, program.commands.find((command) => command.name() === verb) ?? program)
+    throw usageError(error, command)
+  }
+}
+
+/** Commander takes whatever follows for the value of an option; another option there means that the value was forgotten. */
+function checkValues(command: Command, args: readonly string[]): void {
+  const known = new Set(command.options.flatMap(({ long }) => long ?? []))
+  for (const [index, word] of args.entries()) {
+    if (word === '--') return
+    const option = command.options.find(({ long }) => long === word)
+    if (option?.required && known.has(args[index + 1] ?? ''))
+      throw new InputError('USAGE', `Option ${word} needs a value`, { help: `see: espalier ${command.name()} --help` })
   }
 }
 

@@ -27,7 +27,7 @@ export function configure(command: Command, session: Session): void {
     .usage('[--json]')
     .addHelpText(
       'after',
-      `\nWrites demo-out/model and demo-out/report.html in the current folder, and replaces those of an earlier demo.\n${examples(['espalier demo', 'espalier demo --json'])}`,
+      `\nWrites demo-out/model and demo-out/report.html in the current folder, and\nreplaces those of an earlier demo.\n${examples(['espalier demo', 'espalier demo --json'])}`,
     )
     .action(() => runDemo(session))
 }
