@@ -169,6 +169,11 @@ const systemFaults: Record<string, { exitCode: 1 | 2; message: string; help: str
     message: 'The disk quota is used up',
     help: 'free some space, or choose another output folder',
   },
+  EFBIG: {
+    exitCode: 1,
+    message: 'A file grew beyond what the system allows',
+    help: 'raise the limit (ulimit -f), or choose another output folder; nothing was left half-written',
+  },
   EMFILE: { exitCode: 1, message: 'Too many open files', help: 'raise the limit (ulimit -n)' },
   ENAMETOOLONG: { exitCode: 2, message: 'The file name is too long', help: 'choose a shorter name' },
 }
