@@ -1,0 +1,172 @@
+/**
+ * The `ngram` model: a linear classifier on hashed word and character n-grams. It needs no native runtime and no download, and runs in browsers:
+ * this file imports nothing of Node; `load` and `save` bring what they need.
+ */
+import { Arena } from '../tensor/kernels/arena.ts'
+import { loadKernels } from '../tensor/kernels/load.ts'
+import { NgramFeaturizer } from '../text/ngram-featurizer.ts'
+import type { NgramOptions } from '../text/ngram-hasher.ts'
+import { originalSpans } from '../text/ngram-text.ts'
+import { InputError } from '../util/errors.ts'
+import { type NgramParts, ngramConfig, ngramTensors, readNgramParts } from './ngram-parts.ts'
+
+type ScoreKernel = (
+  kept: number,
+  columns: number,
+  values: number,
+  offsets: number,
+  problems: number,
+  weights: number,
+  scores: number,
+) => void // prettier-ignore
+
+/** How much one n-gram of a text adds to a unit's logit. */
+export interface NgramContribution {
+  /** Where it first stands in the text, in UTF-16 units. */
+  readonly start: number
+  readonly end: number
+  /** The n-gram as it stands there. */
+  readonly text: string
+  readonly kind: 'word' | 'characters'
+  readonly value: number
+}
+
+export class NgramModel {
+  readonly units: number
+  /** Number of stored weights. */
+  readonly parameters: number
+  readonly #parts: NgramParts
+  readonly #featurizer: NgramFeaturizer
+  readonly #score: ScoreKernel
+  readonly #offsets: number
+  readonly #problems: number
+  readonly #weights: number
+  readonly #scores: number
+
+  private constructor(parts: NgramParts, featurizer: NgramFeaturizer, score: ScoreKernel) {
+    const { arena } = featurizer.hasher
+    this.units = parts.unitOffsets.length - 1
+    this.parameters = parts.weights.length
+    this.#parts = parts
+    this.#featurizer = featurizer
+    this.#score = score
+    this.#offsets = arena.allocate(parts.offsets.byteLength)
+    this.#problems = arena.allocate(parts.problems.byteLength)
+    this.#weights = arena.allocate(parts.weights.byteLength)
+    this.#scores = arena.allocate(parts.scales.byteLength)
+    arena.u32(this.#offsets, parts.offsets.length).set(parts.offsets)
+    const { problems } = parts
+    arena
+      .u8(this.#problems, problems.byteLength)
+      .set(new Uint8Array(problems.buffer, problems.byteOffset, problems.byteLength))
+    arena.i8(this.#weights, parts.weights.length).set(parts.weights)
+  }
+
+  /** A model from its arrays. */
+  static async fromParts(parts: NgramParts): Promise<NgramModel> {
+    const arena = new Arena()
+    const featurizer = await NgramFeaturizer.create(arena, parts.ngrams, parts.hashes, parts.featureWeights)
+    const kernels = await loadKernels<{ score8: ScoreKernel; score16: ScoreKernel; score32: ScoreKernel }>(
+      'sparse-score',
+      arena.memory,
+    ) // prettier-ignore
+    const width = parts.problems.BYTES_PER_ELEMENT
+    return new NgramModel(
+      parts,
+      featurizer,
+      width === 1 ? kernels.score8 : width === 2 ? kernels.score16 : kernels.score32,
+    )
+  }
+
+  /**
+   * Opens the model of a folder (config.json, model.safetensors).
+   * @throws InputError `NGRAM_CONFIG`, `NGRAM_TENSORS` if the files are not those of an ngram model.
+   */
+  static async load(folder: string): Promise<NgramModel> {
+    const { openCheckpoint } = await import('../checkpoint/checkpoint.ts')
+    const checkpoint = await openCheckpoint(folder)
+    try {
+      return await NgramModel.fromParts(await readNgramParts(checkpoint))
+    } finally {
+      await checkpoint.close()
+    }
+  }
+
+  /** Writes config.json and model.safetensors into an existing folder. */
+  async save(folder: string): Promise<void> {
+    const { writeSafetensors } = await import('../checkpoint/write-safetensors.ts')
+    const { writeFileAtomic } = await import('../util/atomic.ts')
+    await writeFileAtomic(`${folder}/config.json`, `${JSON.stringify(ngramConfig(this.#parts), undefined, 2)}\n`)
+    await writeSafetensors(`${folder}/model.safetensors`, ngramTensors(this.#parts))
+  }
+
+  get ngrams(): NgramOptions {
+    return this.#parts.ngrams
+  }
+
+  /**
+   * Logits of every unit, [texts x units]: a softmax over a softmax group, or a sigmoid of each unit, is a probability.
+   * @example
+   * const logits = model.score(['what is the capital of peru ?'])
+   */
+  score(texts: readonly string[]): Float32Array {
+    const { units } = this
+    const logits = new Float32Array(texts.length * units)
+    for (const [row, text] of texts.entries()) this.#scoreInto(text, logits, row * units)
+    return logits
+  }
+
+  #scoreInto(text: string, logits: Float32Array, at: number): void {
+    const { scales, biases, unitOffsets, unitProblems, unitFactors, unitShifts } = this.#parts
+    const { arena } = this.#featurizer.hasher
+    const kept = this.#featurizer.features(text)
+    const { columns, values } = this.#featurizer.hasher.scratch
+    const scores = arena.f32(this.#scores, scales.length)
+    scores.fill(0)
+    this.#score(kept, columns, values, this.#offsets, this.#problems, this.#weights, this.#scores)
+    for (let problem = 0; problem < scales.length; problem++)
+      scores[problem] = scores[problem]! * scales[problem]! + biases[problem]!
+    for (let unit = 0; unit < this.units; unit++) {
+      let sum = unitShifts[unit]!
+      for (let i = unitOffsets[unit]!; i < unitOffsets[unit + 1]!; i++)
+        sum += unitFactors[i]! * scores[unitProblems[i]!]!
+      logits[at + unit] = sum
+    }
+  }
+
+  /**
+   * What each n-gram of the text adds to a unit's logit, the largest first. Exact: with the unit's score of an empty text they sum to its logit.
+   * @throws InputError `UNIT` for a unit that the model does not have.
+   */
+  contributions(text: string, unit: number): NgramContribution[] {
+    if (!(Number.isInteger(unit) && unit >= 0 && unit < this.units))
+      throw new InputError('UNIT', `Expected a unit from 0 to ${this.units - 1}, received ${unit}`)
+    const { scales, unitOffsets, unitProblems, unitFactors, offsets, problems, weights } = this.#parts
+    const factors = new Float64Array(scales.length)
+    for (let i = unitOffsets[unit]!; i < unitOffsets[unit + 1]!; i++)
+      factors[unitProblems[i]!]! += unitFactors[i]! * scales[unitProblems[i]!]!
+    const { arena } = this.#featurizer.hasher
+    const kept = this.#featurizer.features(text)
+    const { columns, values, kinds, hashes, starts, ends } = this.#featurizer.hasher.scratch
+    const at = (address: number, i: number) => arena.u32(address, i + 1)[i]!
+    const places = originalSpans(text)
+    const found: NgramContribution[] = []
+    for (let i = 0; i < kept; i++) {
+      const column = at(columns, i)
+      let weight = 0
+      for (let k = offsets[column]!; k < offsets[column + 1]!; k++) weight += weights[k]! * factors[problems[k]!]!
+      if (weight === 0) continue
+      const place = at(hashes, i)
+      const start = places[at(starts, place)]?.start ?? text.length
+      const end = Math.max(start, places[at(ends, place) - 1]?.end ?? start)
+      found.push({
+        start,
+        end,
+        text: text.slice(start, end),
+        kind: arena.u8(kinds, i + 1)[i] === 1 ? 'characters' : 'word',
+        value: weight * arena.f32(values, i + 1)[i]!,
+      })
+    }
+    return found.sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
+  }
+}
