@@ -88,6 +88,12 @@ export class MergeKernels {
     return array
   }
 
+  /** Forgets all arrays; their room is used again. */
+  clear(): void {
+    this.named.clear()
+    this.free = page
+  }
+
   private reserve(bytes: number): number {
     const at = this.free
     this.free = (at + bytes + 63) & ~63
