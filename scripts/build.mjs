@@ -1,6 +1,6 @@
 // Builds dist/: AssemblyScript kernels to wasm, TypeScript to JavaScript and declarations.
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -21,7 +21,12 @@ for (const source of filesEnding(join(root, 'src'), '.as.ts')) {
   const target = source.replace(`${root}src`, `${root}dist`).replace(/\.as\.ts$/, '.wasm')
   if (existsSync(target) && statSync(target).mtimeMs > statSync(source).mtimeMs) continue
   mkdirSync(dirname(target), { recursive: true })
-  run('asc', [source, '-o', target, '-O3', '--enable', 'simd', '--runtime', 'stub', '--importMemory', '--noAssert'])
+  // A source may ask for more in a line of its own: `// asc: --enable threads`.
+  const more = /^\/\/ asc: (.+)$/m.exec(readFileSync(source, 'utf8'))?.[1].split(' ') ?? []
+  run('asc', [
+    ...[source, '-o', target, '-O3', '--enable', 'simd', '--runtime', 'stub', '--importMemory', '--noAssert'],
+    ...more,
+  ])
 }
 run('tsc', ['-p', 'tsconfig.build.json'])
 chmodSync(join(root, 'dist/cli/main.js'), 0o755)

@@ -5,9 +5,6 @@ import type { Scorer } from './scorer.ts'
 
 /** Texts scored between two turns of the event loop; scoring itself does not yield. */
 const chunk = 512
-/** With more units than this only the most promising branches of a layered head are scored. */
-const beamFromUnits = 20_000
-const beam = 32
 
 export function ngramScorer(model: NgramModel): Scorer {
   return {
@@ -15,12 +12,11 @@ export function ngramScorer(model: NgramModel): Scorer {
     units: model.units,
     parameters: model.parameters,
     async score(texts, { signal } = {}) {
-      const options = model.units > beamFromUnits ? { beam } : {}
-      if (texts.length <= chunk) return model.score(texts, options)
+      if (texts.length <= chunk) return model.score(texts)
       const logits = new Float32Array(texts.length * model.units)
       for (let start = 0; start < texts.length; start += chunk) {
         throwIfAborted(signal)
-        logits.set(model.score(texts.slice(start, start + chunk), options), start * model.units)
+        logits.set(model.score(texts.slice(start, start + chunk)), start * model.units)
         await new Promise<void>((resolve) => setImmediate(resolve))
       }
       return logits

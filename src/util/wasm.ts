@@ -1,5 +1,4 @@
 /** Loads a kernel that the build compiled from an AssemblyScript source (`x.as.ts` beside the caller becomes `x.wasm` in dist/). */
-import { readFile } from 'node:fs/promises'
 import { RunError } from './errors.ts'
 
 /**
@@ -17,9 +16,20 @@ export async function loadWasm(
     source.replace(/\.as\.ts$/, '.wasm'),
     caller.endsWith('.ts') ? caller.replace('/src/', '/dist/') : caller,
   )
-  const bytes = await readFile(url).catch((cause: unknown) => {
+  const bytes = await readModule(url).catch((cause: unknown) => {
     throw new RunError('NOT_BUILT', 'The package is not built', { help: 'run: npm run build', cause })
   })
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
   return instance.exports
+}
+
+/** The file's bytes; browsers fetch them. Node's file system is not imported by name, so that bundlers for browsers find nothing to resolve. */
+async function readModule(url: URL): Promise<BufferSource> {
+  if (url.protocol === 'file:') {
+    const file = await process.getBuiltinModule('node:fs').promises.readFile(url)
+    return new Uint8Array(file)
+  }
+  const response = await fetch(url)
+  if (!response.ok) throw new Error(`${url.href}: status ${response.status}`)
+  return response.arrayBuffer()
 }
