@@ -295,6 +295,29 @@ describe('the page in a browser', () => {
     await tab.close()
   })
 
+  it('leads from a number to the rows behind it', async () => {
+    const tab = await open(page)
+    const shown = () => tab.locator('#row-list .text').allTextContents()
+    const ofRows = (rows: number[]) => rows.map((row) => texts[row]!)
+    await tab.locator('.figures a', { hasText: report.metrics.levels[0]!.accuracy.toFixed(3) }).click()
+    expect(await shown()).toEqual(ofRows([6]))
+    await tab.locator('.levels [data-mistaken="2"]').click()
+    expect(await shown()).toEqual(ofRows([2, 3, 5, 6]))
+    await tab.getByRole('button', { name: 'No longer only: wrong on level 2' }).click()
+    await tab.getByRole('button', { name: 'right', exact: true }).click()
+    expect(await shown()).toEqual(ofRows([0, 1, 4]))
+    // The end of row 6's path has probability 0.9, all others 0.7.
+    await tab.locator('.chart svg').last().focus()
+    for (let i = 0; i < 3; i++) await tab.keyboard.press('ArrowLeft')
+    expect(await tab.locator('.chart .readout').last().textContent()).toBe(
+      'probability 0.80 to 0.87: mean 0.833, right 0.000, 0 rows',
+    )
+    await tab.keyboard.press('ArrowRight')
+    await tab.keyboard.press('Enter')
+    expect(await shown()).toEqual(ofRows([6]))
+    await tab.close()
+  })
+
   it.each([360, 2560])('fits a window of %i px in light and dark, and paper', async (width) => {
     for (const dark of [false, true]) {
       const tab = await open(page, { width, dark })

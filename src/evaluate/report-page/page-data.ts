@@ -35,7 +35,13 @@ export function pageData(report: Report): PageData {
     right: perLabel.map((label) => Math.round(label.recall * label.support)),
     rows: report.rows,
     confusions: confusions.map(({ a, b, aAsB, bAsA }) => [tree.find(a)!, tree.find(b)!, aAsB, bAsA]),
-    curves: report.curves,
+    curves: report.curves.map((curve) => ({ ...curve, points: thin(curve.points) })),
     reliability,
   }
+}
+
+/** Of many points, as many as a chart can show, evenly taken; the last one stays. */
+function thin(points: Curve['points'], most = 800): Curve['points'] {
+  if (points.length <= most) return points
+  return Array.from({ length: most }, (_, i) => points[Math.round((i * (points.length - 1)) / (most - 1))]!)
 }

@@ -1,11 +1,14 @@
 /** The page's script: the source of the functions in client/, put together. They take what they need as arguments, so their source is complete. */
-import { drawCharts } from './client/charts.ts'
+import { confusionTables } from './client/confusion-tables.ts'
 import { drawConfusions } from './client/confusions.ts'
+import { drawCurves } from './client/curves.ts'
 import { drawDetail } from './client/detail.ts'
 import { drawLabels } from './client/labels.ts'
 import { drawMap } from './client/map.ts'
 import { createPage } from './client/page.ts'
 import { partition } from './client/partition.ts'
+import { createPlot } from './client/plot.ts'
+import { drawReliability } from './client/reliability-chart.ts'
 import { rowViews } from './client/row-view.ts'
 import { drawRows } from './client/rows.ts'
 import { type Parts, start } from './client/start.ts'
@@ -15,11 +18,14 @@ const parts: Parts = {
   rowViews,
   partition,
   drawMap,
+  confusionTables,
   drawDetail,
   drawLabels,
   drawConfusions,
-  drawCharts,
   drawRows,
+  createPlot,
+  drawCurves,
+  drawReliability,
 }
 
 export function pageScript(): string {

@@ -4,27 +4,33 @@ import type { Report } from '../report.ts'
 import { bytes, count, score, seconds } from './format.ts'
 import { type Html, html } from './html.ts'
 
-/** A number with its exact value on hover. */
-const figure = (name: string, value: number, note?: string, show: (value: number) => string = score): Html =>
-  html`<div><dd title="${value}">${show(value)}</dd><dt>${name}${note === undefined ? '' : html` <small>${note}</small>`}</dt></div>`
+/** A number with its exact value on hover, as a link to what lies behind it. */
+const figure = (name: string, value: number, note: string | undefined, behind: Html): Html =>
+  html`<div><dd><a ${behind} title="${value}">${score(value)}</a></dd><dt>${name}${note === undefined ? '' : html` <small>${note}</small>`}</dt></div>`
 
 export function headline({ metrics }: Report): Html {
   const single = metrics.levels.length === 1
+  const labels = html`href="#labels"`
+  const mistaken = (level: number): Html => html`href="#rows" data-mistaken="${level}"`
   return html`<dl class="figures">
-${figure('exact path', metrics.exactPath, single ? undefined : 'all levels right')}
-${single ? '' : metrics.levels.map((level) => figure(`level ${level.level}`, level.accuracy, 'accuracy'))}
-${figure('micro-F1', metrics.microF1, 'all labels')}
-${figure('macro-F1', metrics.macroF1, 'all labels')}
-${figure('hierarchical F1', metrics.hierarchical.f1)}
-${metrics.ece === undefined ? '' : figure('ECE', metrics.ece, 'calibration error')}
-${metrics.abstained > 0 ? figure('stopped early', metrics.abstained, 'above a leaf') : ''}
+${figure('exact path', metrics.exactPath, single ? undefined : 'all levels right', mistaken(0))}
+${
+  single
+    ? ''
+    : metrics.levels.map(({ level, accuracy }) => figure(`level ${level}`, accuracy, 'accuracy', mistaken(level)))
+}
+${figure('micro-F1', metrics.microF1, 'all labels', labels)}
+${figure('macro-F1', metrics.macroF1, 'all labels', labels)}
+${figure('hierarchical F1', metrics.hierarchical.f1, undefined, labels)}
+${metrics.ece === undefined ? '' : figure('ECE', metrics.ece, 'calibration error', html`href="#charts"`)}
+${metrics.abstained > 0 ? figure('stopped early', metrics.abstained, 'above a leaf', html`href="#rows"`) : ''}
 </dl>`
 }
 
 export function levelTable({ metrics }: Report): Html {
   const rows = metrics.levels.map(
     (level) => html`<tr><th scope="row">${level.level}</th>
-<td class="share" style="--w:${level.accuracy}"><b title="${level.accuracy}">${score(level.accuracy)}</b></td>
+<td class="share" style="--w:${level.accuracy}"><a href="#rows" data-mistaken="${level.level}" title="${level.accuracy}">${score(level.accuracy)}</a></td>
 <td title="${level.microF1}">${score(level.microF1)}</td><td title="${level.macroF1}">${score(level.macroF1)}</td>
 <td>${count(level.support)}</td></tr>`,
   )

@@ -1,17 +1,17 @@
 /** The look of a report page: one typeface, tabular figures, hairlines; colour only where it means something. */
 export const style = `
 :root {
-  --paper: #fdfdfc; --ink: #1c2024; --soft: #5d656d; --faint: #8a9199; --line: #e4e6e7; --wash: #f3f4f4;
-  --blue: #2a6aa6; --blue-wash: #d9e6f2; --orange: #b9541a; --orange-wash: #f6e3d5;
-  --s0: #c4581c; --s1: #e1894f; --s2: #f0bd93; --s3: #eee3d6; --s4: #c9dcec; --s5: #8fb8db; --s6: #4d87bb;
+  --paper: #fdfdfc; --ink: #1c2024; --soft: #5d656d; --faint: #6b737b; --line: #e4e6e7; --wash: #f3f4f4;
+  --blue: #2a6aa6; --blue-wash: #d9e6f2; --orange: #b9541a; --orange-wash: #f5d8c1;
+  --s0: #b54c12; --s1: #e1894f; --s2: #f0bd93; --s3: #eee3d6; --s4: #c9dcec; --s5: #8fb8db; --s6: #3a74a9;
   --t0: #fff; --t1: #24190f; --t2: #24190f; --t3: #2b2721; --t4: #14212d; --t5: #0d1b28; --t6: #fff;
   --none: #f0f1f1;
   color-scheme: light dark;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --paper: #131619; --ink: #e3e6e9; --soft: #9aa3ab; --faint: #727b84; --line: #2a2f34; --wash: #1b1f23;
-    --blue: #79b0e0; --blue-wash: #203a52; --orange: #ec9a5e; --orange-wash: #47301f;
+    --paper: #131619; --ink: #e3e6e9; --soft: #9aa3ab; --faint: #868f98; --line: #2a2f34; --wash: #1b1f23;
+    --blue: #79b0e0; --blue-wash: #203a52; --orange: #ec9a5e; --orange-wash: #553721;
     --s0: #d96a28; --s1: #a95826; --s2: #6f4529; --s3: #3a3632; --s4: #253a4d; --s5: #2f5a80; --s6: #4a8cc4;
     --t0: #160b03; --t1: #fff; --t2: #f6e6da; --t3: #e6dfd7; --t4: #d8e5f0; --t5: #eaf3fb; --t6: #06121d;
     --none: #202428;
@@ -74,7 +74,9 @@ td.share::before, td.f1::before {
   content: ""; position: absolute; left: 14px; top: calc(2px + .72em - 4px); height: 9px; width: calc((100% - 66px) * var(--w)); background: var(--blue); opacity: .45; border-radius: 1px;
   print-color-adjust: exact; -webkit-print-color-adjust: exact;
 }
-td.share b, td.f1 b { position: relative; }
+td.share a, td.f1 b { position: relative; }
+.figures a, .share a { text-decoration: none; }
+.figures a:hover, .share a:hover { text-decoration: underline; text-decoration-thickness: 1px; }
 .measures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 205px), 1fr)); gap: 0 32px; }
 .measures dl > div { display: flex; justify-content: space-between; gap: 12px; padding: 2px 0; border-bottom: 1px solid var(--line); }
 .measures dt { color: var(--soft); }
@@ -95,8 +97,8 @@ td.share b, td.f1 b { position: relative; }
 }
 .node.thin { box-shadow: none; }
 .node span { overflow: hidden; text-overflow: ellipsis; min-width: 0; }
-.node b { flex: none; opacity: .8; }
-.node i { flex: none; font-style: normal; opacity: .65; margin-left: auto; }
+.node b { flex: none; }
+.node i { flex: none; font-style: normal; opacity: .88; margin-left: auto; }
 .node:hover { filter: brightness(1.06) saturate(1.15); }
 .node.chosen { outline: 2px solid var(--ink); outline-offset: -2px; z-index: 1; }
 .node:focus-visible { outline: 3px solid var(--ink); outline-offset: -3px; z-index: 2; }
@@ -154,6 +156,7 @@ input[type=search] {
 .choice button + button { border-left: 1px solid var(--line); }
 .choice button[aria-pressed=true] { background: var(--wash); color: var(--ink); }
 .choice button:focus-visible { outline-offset: -2px; }
+.only { border: 1px solid var(--line); border-radius: 4px; padding: 3px 9px; background: var(--blue-wash); }
 .scroll { max-height: min(74vh, 860px); overflow: auto; scrollbar-width: thin; position: relative; }
 .labels { width: 100%; }
 .labels thead th { position: sticky; top: 0; background: var(--paper); z-index: 2; padding: 4px 0 4px 14px; border-bottom: 1px solid var(--line); }
@@ -219,7 +222,7 @@ button.toggle[aria-expanded=true]::before { content: "▾"; }
 .readout { color: var(--soft); font-size: 12.5px; min-height: 1.5em; white-space: pre-wrap; }
 .bin .share { fill: var(--blue-wash); } .bin .amount { fill: var(--line); } .bin .touch { fill: transparent; }
 .bin .gap { stroke: var(--blue); stroke-width: 2; } .bin .gap.over { stroke: var(--orange); }
-.bin:hover .share { fill: var(--blue); } .bin:hover .amount { fill: var(--faint); }
+.bin { cursor: pointer; } .bin.here .share { fill: var(--blue); } .bin.here .amount { fill: var(--faint); }
 .ideal { stroke: var(--faint); stroke-dasharray: 3 3; pointer-events: none; }
 
 #row-list .growing { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 0 48px; }

@@ -8,8 +8,8 @@ export interface JudgedRow {
   readonly gold: ReadonlySet<number>
   readonly predicted: ReadonlySet<number>
   readonly right: boolean
-  /** Probability of the surest predicted end, or 0. */
-  readonly confidence: number
+  /** Probabilities of the ends of the predicted paths, where they are known. */
+  readonly confidences: readonly number[]
 }
 
 export interface RowViews {
@@ -34,7 +34,7 @@ export function rowViews(page: Page): RowViews {
       gold,
       predicted,
       right: gold.size === predicted.size && [...gold].every((id) => predicted.has(id)),
-      confidence: Math.max(0, ...endsOf(row.predicted).map((id) => probability(row, id) ?? 0)),
+      confidences: endsOf(row.predicted).flatMap((id) => probability(row, id) ?? []),
     }
   })
 
