@@ -22,7 +22,7 @@ function expectSameLosses(losses: readonly number[]): void {
 }
 
 test('training lowers the loss', () => {
-  expect(native.at(-1)!).toBeLessThan(0.95 * native[0]!)
+  expect(native.at(-1)!).toBeLessThan(0.97 * native[0]!)
 })
 
 test('losses on WebAssembly in Node equal native ones', async () => {
