@@ -30,7 +30,7 @@ export interface TrainOptions {
   /** Learning rate of the head over that of the encoder. */
   readonly headRate: number
   readonly seed: number
-  /** Threads inside one operator. */
+  /** Threads inside one operator. ONNX Runtime cuts sums by the work of a thread, so another number may round differently. */
   readonly threads: number
   /** Stops in order after this many minutes of training, earlier runs that are resumed included. */
   readonly maxMinutes?: number

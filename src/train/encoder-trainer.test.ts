@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { serialize } from 'node:v8'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import { miniConfig } from '../models/mini.ts'
 import { workerUrl } from '../util/worker.ts'
@@ -105,10 +107,6 @@ describe('training', () => {
     expect(() => same(a, c)).toThrow()
   })
 
-  test('one thread or two give the same bytes', async () => {
-    same(await runEncoderJob(job()), await runEncoderJob(job({ threads: 2 })))
-  })
-
   test('micro-batches give the result of the whole batch', async () => {
     const options = { dropout: 0, epochs: 1, labelSmoothing: 0.1 }
     const whole = await runEncoderJob(job(options))
@@ -155,6 +153,19 @@ describe('training', () => {
     expect(result.best).toBeUndefined()
     expect(result.history.every(({ dev }) => dev === undefined)).toBe(true)
   })
+})
+
+test('a checkpoint folder is the start, with a new classifier', async () => {
+  const source = { folder: fileURLToPath(new URL('../../test/fixtures/encoders/bert', import.meta.url)) }
+  const checkpoint = await openCheckpoint(source.folder)
+  const still = await runEncoderJob(job({ epochs: 1, learningRate: 1e-12 }, flat, { source, pooling: 'head' }))
+  const name = 'bert.encoder.layer.0.intermediate.dense.weight'
+  const stored = await checkpoint.readFloat32(name)
+  await checkpoint.close()
+  expect(still.weights.get(name)).toEqual(stored)
+  expect(still.weights.get('classifier.bias')).toHaveLength(4)
+  const tuned = await runEncoderJob(job({ epochs: 10 }, flat, { source, pooling: 'head' }))
+  expect(tuned.best!.value).toBeGreaterThan(0.9)
 })
 
 describe('faults', () => {
@@ -292,4 +303,15 @@ test('in a worker thread: the same bytes, the event loop free', async () => {
   clearInterval(timer)
   expect(turns).toBeGreaterThan(5)
   same(result, await runEncoderJob(job()))
+})
+
+test('an abort reaches the worker thread, which saves and can be resumed', async () => {
+  const options = job({ epochs: 30 }, conditional, { workFolder: folder })
+  const controller = new AbortController()
+  const run = trainEncoder(options, { signal: controller.signal, onProgress: () => controller.abort() })
+  await expect(run).rejects.toMatchObject({
+    code: 'INTERRUPTED',
+    message: expect.stringMatching(/^stopped at epoch \d+\/30, step \d+; continue with --resume$/),
+  })
+  same(await trainEncoder({ ...options, resume: true }), await runEncoderJob(job({ epochs: 30 })))
 })

@@ -355,7 +355,7 @@ function* fingerprintParts(
   config: EncoderConfig,
   weights: ReadonlyMap<string, Float32Array>,
 ): Generator<ArrayBufferView | string> {
-  const { threads: _, maxMinutes: __, saveMinutes: ___, ...rest } = options
+  const { maxMinutes: _, saveMinutes: __, ...rest } = options
   yield JSON.stringify({ layout: { ...layout, unitNodes: [] }, pooling, rest, config })
   yield layout.unitNodes
   for (const part of dev ? [train, dev] : [train]) {

@@ -5,7 +5,7 @@ import { checkJob, type EncoderJob, type EncoderResult } from './encoder-job.ts'
 
 /**
  * Trains an encoder with any head layout: fine-tunes a checkpoint folder, or trains a configuration from scratch. The same job gives the same
- * weights, interrupted and resumed or not.
+ * weights, interrupted and resumed or not (`threads` is part of the job).
  *
  * An abort saves the state in the work folder and throws InterruptedError; the same job with `resume: true` then continues.
  * @throws InputError `OPTION_RANGE`, `TRAIN_EMPTY`, `FREEZE_UNKNOWN`, `RUN_UNFINISHED`, `RESUME_OTHER`, and those of reading the checkpoint;
