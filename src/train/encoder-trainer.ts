@@ -68,47 +68,41 @@ async function startOf({ source, pooling, layout, options }: EncoderJob, run: Ru
   }
 }
 
+/** What a trainer works with. */
+interface Parts {
+  readonly job: EncoderJob
+  readonly run: RunOptions
+  readonly model: EncoderModel
+  /** All weights by name. */
+  readonly weights: Map<string, Float32Array>
+  /** Names of the trained ones. */
+  readonly trained: readonly string[]
+  readonly optimizer: Optimizer
+  readonly step: TrainingStep
+  readonly dev: DevEvaluator | undefined
+  readonly fingerprint: string
+}
+
 class EncoderTrainer {
-  readonly #job: EncoderJob
-  readonly #run: RunOptions
-  readonly #model: EncoderModel
-  readonly #weights: Map<string, Float32Array>
-  readonly #optimizer: Optimizer
-  readonly #step: TrainingStep
-  readonly #dev: DevEvaluator | undefined
-  readonly #trained: readonly string[]
-  readonly #steps: number
+  readonly #parts: Parts
+  /** Updates of one epoch, and of all. */
   readonly #epochSteps: number
+  readonly #steps: number
   readonly #started = performance.now()
   #position: Position
   #best: Map<string, Float32Array> | undefined
   #history: TrainLogEntry[] = []
   #saved = performance.now()
   #shown = 0
+  /** Where the present measurement of speed began. */
   #pace = { time: performance.now(), step: 0 }
 
-  private constructor(
-    job: EncoderJob,
-    run: RunOptions,
-    model: EncoderModel,
-    weights: Map<string, Float32Array>,
-    optimizer: Optimizer,
-    step: TrainingStep,
-    dev: DevEvaluator | undefined,
-    trained: readonly string[],
-    position: Position,
-  ) {
-    this.#job = job
-    this.#run = run
-    this.#model = model
-    this.#weights = weights
-    this.#optimizer = optimizer
-    this.#step = step
-    this.#dev = dev
-    this.#trained = trained
+  private constructor(parts: Parts) {
+    const { job, fingerprint } = parts
+    this.#parts = parts
     this.#epochSteps = batchCount(rowCount(job.train.rows), job.options.batchSize)
     this.#steps = job.options.epochs * this.#epochSteps
-    this.#position = position
+    this.#position = { fingerprint, step: 0, seconds: 0, stale: 0, since: { steps: 0, loss: 0, norm: 0 } }
   }
 
   static async create(
@@ -129,40 +123,45 @@ class EncoderTrainer {
     const tables = trained.filter(({ lookup }) => lookup).map(tensorOf)
     const kernel = await simdAdamW(dense.map((tensor) => tensor.weights.length))
     const optimizer = new Optimizer(dense, tables, kernel, { ...adamWDefaults, weightDecay: options.weightDecay })
-    const fingerprint = workFolder === undefined ? '' : fingerprintOf(...fingerprintParts(job, model.config, weights))
-    const step = await TrainingStep.create(
-      {
-        model,
-        weights,
-        rules,
-        layout,
-        loss: { labelSmoothing: options.labelSmoothing, ...(adjustment ? { adjustment } : {}) },
-        rows: train.rows,
-        targets: train.targets,
-        microBatchSize: options.microBatchSize ?? options.batchSize,
-        seed: options.seed,
-        threads: options.threads,
-      },
+    const trainer = new EncoderTrainer({
+      job,
+      run,
+      model,
+      weights,
+      trained: trained.map(({ name }) => name),
       optimizer,
-    )
-    const evaluator = dev && (await DevEvaluator.create(model, weights, layout, dev, optimizer, options.threads))
-    const position: Position = { fingerprint, step: 0, seconds: 0, stale: 0, since: { steps: 0, loss: 0, norm: 0 } }
-    const names = trained.map(({ name }) => name)
-    const trainer = new EncoderTrainer(job, run, model, weights, optimizer, step, evaluator, names, position)
+      fingerprint: workFolder === undefined ? '' : fingerprintOf(...fingerprintParts(job, model.config, weights)),
+      step: await TrainingStep.create(
+        {
+          model,
+          weights,
+          rules,
+          layout,
+          loss: { labelSmoothing: options.labelSmoothing, ...(adjustment ? { adjustment } : {}) },
+          rows: train.rows,
+          targets: train.targets,
+          microBatchSize: options.microBatchSize ?? options.batchSize,
+          seed: options.seed,
+          threads: options.threads,
+        },
+        optimizer,
+      ),
+      dev: dev && (await DevEvaluator.create(model, weights, layout, dev, optimizer, options.threads)),
+    })
     if (workFolder !== undefined) await trainer.#open(workFolder)
     return trainer
   }
 
   async close(): Promise<void> {
-    await this.#step.close()
-    await this.#dev?.close()
+    await this.#parts.step.close()
+    await this.#parts.dev?.close()
   }
 
   /** Opens the work folder: an empty log and the first state, or the state that is resumed. */
   async #open(folder: string): Promise<void> {
     await openWorkFolder(folder)
     const found = await hasTrainingState(folder)
-    if (found && !this.#job.resume)
+    if (found && !this.#parts.job.resume)
       throw new InputError('RUN_UNFINISHED', 'The folder holds an unfinished training run', {
         where: { file: folder },
         help: 'continue it with --resume, or start anew with --force',
@@ -172,20 +171,20 @@ class EncoderTrainer {
       const state = await loadTrainingState(folder, this.#position.fingerprint)
       this.#position = state.position
       this.#best = state.best && new Map(state.best)
-      for (const [name, values] of state.weights) this.#weights.get(name)!.set(values)
-      this.#optimizer.restore(state.optimizer)
+      for (const [name, values] of state.weights) this.#parts.weights.get(name)!.set(values)
+      this.#parts.optimizer.restore(state.optimizer)
       this.#pace.step = state.position.step
-    } else if (this.#job.resume) this.#note('there is no saved state: training starts from the beginning')
+    } else if (this.#parts.job.resume) this.#note('there is no saved state: training starts from the beginning')
     await rewindTrainLog(log, found ? this.#position.step : -1)
     this.#history = await readTrainLog(log)
   }
 
   #note(note: string): void {
-    this.#run.onProgress?.({ step: 'train', done: 0, note })
+    this.#parts.run.onProgress?.({ step: 'train', done: 0, note })
   }
 
   async train(): Promise<EncoderResult> {
-    const { options, train } = this.#job
+    const { options, train } = this.#parts.job
     let stoppedBy: EncoderResult['stoppedBy'] | undefined = this.#stopsAlready()
     let batches: Uint32Array[] = []
     let epoch = -1
@@ -206,7 +205,7 @@ class EncoderTrainer {
   }
 
   #stopsAlready(): 'patience' | 'time' | undefined {
-    const { patience, maxMinutes } = this.#job.options
+    const { patience, maxMinutes } = this.#parts.job.options
     if (patience !== undefined && this.#position.stale >= patience) return 'patience'
     if (maxMinutes !== undefined && this.#seconds() >= maxMinutes * 60) return 'time'
     return undefined
@@ -217,11 +216,11 @@ class EncoderTrainer {
   }
 
   async #update(batch: Uint32Array): Promise<void> {
-    const { options } = this.#job
+    const { options } = this.#parts.job
     const number = this.#position.step + 1
     const schedule = { name: options.schedule, warmUp: options.warmUp }
     const rate = options.learningRate * learningRateFactor(schedule, number, this.#steps)
-    const { loss, norm } = await this.#step.run(batch, rate, options.clip)
+    const { loss, norm } = await this.#parts.step.run(batch, rate, options.clip)
     if (!Number.isFinite(loss) || !Number.isFinite(norm)) throw notFinite(number, rate, loss, options.learningRate)
     const { since } = this.#position
     this.#position = {
@@ -249,41 +248,41 @@ class EncoderTrainer {
 
   async #append(entry: TrainLogEntry): Promise<void> {
     this.#history.push(entry)
-    const { workFolder } = this.#job
+    const { workFolder } = this.#parts.job
     if (workFolder !== undefined) await appendTrainLog(join(workFolder, logFile), entry)
   }
 
   #rowsPerSecond(): number {
     const steps = this.#position.step - this.#pace.step
-    return (steps * this.#job.options.batchSize * 1000) / (performance.now() - this.#pace.time)
+    return (steps * this.#parts.job.options.batchSize * 1000) / (performance.now() - this.#pace.time)
   }
 
   #show(loss: number): void {
     if (performance.now() - this.#shown < progressMilliseconds && this.#position.step < this.#steps) return
     this.#shown = performance.now()
-    const rows = rowCount(this.#job.train.rows)
+    const rows = rowCount(this.#parts.job.train.rows)
     const { step, best } = this.#position
     const epoch = Math.floor(step / this.#epochSteps)
-    const within = Math.min(rows, (step % this.#epochSteps) * this.#job.options.batchSize)
-    this.#run.onProgress?.({
+    const within = Math.min(rows, (step % this.#epochSteps) * this.#parts.job.options.batchSize)
+    this.#parts.run.onProgress?.({
       step: 'train',
       done: epoch * rows + within,
-      total: this.#job.options.epochs * rows,
+      total: this.#parts.job.options.epochs * rows,
       unit: 'rows',
-      metrics: { loss, ...(best ? { [`dev ${this.#dev!.metric}`]: best.value } : {}) },
+      metrics: { loss, ...(best ? { [`dev ${this.#parts.dev!.metric}`]: best.value } : {}) },
     })
   }
 
   #evaluationIsDue(): boolean {
-    if (!this.#dev) return false
+    if (!this.#parts.dev) return false
     const { step } = this.#position
-    return step === this.#steps || step % (this.#job.options.evaluateEvery ?? this.#epochSteps) === 0
+    return step === this.#steps || step % (this.#parts.job.options.evaluateEvery ?? this.#epochSteps) === 0
   }
 
   async #evaluate(): Promise<void> {
     const { step, best } = this.#position
-    const scores = await this.#dev!.evaluate()
-    const value = scores[this.#dev!.metric]!
+    const scores = await this.#parts.dev!.evaluate()
+    const value = scores[this.#parts.dev!.metric]!
     await this.#append({ step, epoch: step / this.#epochSteps, dev: scores })
     if (best && value <= best.value) this.#position = { ...this.#position, stale: this.#position.stale + 1 }
     else {
@@ -295,18 +294,18 @@ class EncoderTrainer {
 
   /** Copies of the trained tensors as they stand now. */
   #present(): Map<string, Float32Array> {
-    const { tokenTable } = this.#model
+    const { tokenTable } = this.#parts.model
     return new Map(
-      this.#trained.map((name) => [
+      this.#parts.trained.map((name) => [
         name,
-        name === tokenTable ? this.#optimizer.table(name) : this.#weights.get(name)!.slice(),
+        name === tokenTable ? this.#parts.optimizer.table(name) : this.#parts.weights.get(name)!.slice(),
       ]),
     )
   }
 
   async #pauseIfAsked(): Promise<void> {
-    const { workFolder, options } = this.#job
-    if (this.#run.signal?.aborted) {
+    const { workFolder, options } = this.#parts.job
+    if (this.#parts.run.signal?.aborted) {
       await this.#save()
       const { step } = this.#position
       const epoch = Math.floor(step / this.#epochSteps) + 1
@@ -319,13 +318,13 @@ class EncoderTrainer {
   }
 
   async #save(): Promise<void> {
-    const { workFolder } = this.#job
+    const { workFolder } = this.#parts.job
     if (workFolder === undefined) return
     await saveTrainingState(workFolder, {
       position: { ...this.#position, seconds: this.#seconds() },
-      weights: new Map(this.#trained.map((name) => [name, this.#weights.get(name)!])),
+      weights: new Map(this.#parts.trained.map((name) => [name, this.#parts.weights.get(name)!])),
       ...(this.#best ? { best: this.#best } : {}),
-      optimizer: this.#optimizer.state(),
+      optimizer: this.#parts.optimizer.state(),
     })
     this.#saved = performance.now()
   }
@@ -334,17 +333,17 @@ class EncoderTrainer {
     // A run that time cut short can still be resumed with more time: the state is from before the last evaluation.
     if (stoppedBy === 'time') {
       await this.#save()
-      if (this.#dev && this.#history.at(-1)?.dev === undefined) await this.#evaluate()
+      if (this.#parts.dev && this.#history.at(-1)?.dev === undefined) await this.#evaluate()
     }
     const { best, step } = this.#position
-    for (const [name, values] of this.#best ?? this.#present()) this.#weights.set(name, values)
+    for (const [name, values] of this.#best ?? this.#present()) this.#parts.weights.set(name, values)
     return {
-      weights: this.#weights,
-      config: this.#model.config,
+      weights: this.#parts.weights,
+      config: this.#parts.model.config,
       history: this.#history,
       stoppedBy,
       step,
-      ...(best ? { best: { ...best, metric: this.#dev!.metric } } : {}),
+      ...(best ? { best: { ...best, metric: this.#parts.dev!.metric } } : {}),
     }
   }
 }
