@@ -47,7 +47,13 @@ async function* gunzipped(source: AsyncIterable<Uint8Array>, file: string): Asyn
       for await (const chunk of source) {
         if (gunzip.destroyed) return
         if (!gunzip.write(chunk))
-          await new Promise<void>((resolve) => gunzip.once('drain', resolve).once('close', resolve))
+          await new Promise<void>((resolve) => {
+            const wake = () => {
+              gunzip.off('drain', wake).off('close', wake)
+              resolve()
+            }
+            gunzip.on('drain', wake).on('close', wake)
+          })
       }
       gunzip.end()
     } catch (error) {
