@@ -14,25 +14,29 @@ const about: Record<string, string[]> = {
   ],
   'food > portion': [
     'the portions are tiny',
-    'we could not finish our huge plates',
-    'too little on the plate',
-    'generous helpings',
+    'we could not finish our huge portions',
+    'small plates',
+    'generous portions',
   ],
-  'service > speed': ['we waited an hour', 'the food came at once', 'slow kitchen', 'quick to take our order'],
+  'service > speed': [
+    'we waited an hour for the food',
+    'a long wait',
+    'a slow kitchen',
+    'they were quick, no wait at all',
+  ],
   'service > staff': [
     'a friendly waiter',
     'the staff was rude',
-    'our waitress smiled all evening',
-    'nobody greeted us',
+    'our waiter smiled all evening',
+    'the waiter did not greet us',
   ],
 }
 const single = Object.entries(about).flatMap(([label, texts]) => texts.map((text) => ({ text, labels: [label] })))
-const double = single.flatMap((first, index) => {
-  const second = single[(index * 5 + 3) % single.length]!
-  return first.labels[0] === second.labels[0]
-    ? []
-    : [{ text: `${first.text}, and ${second.text}`, labels: [...first.labels, ...second.labels] }]
-})
+const double = single.flatMap((first) =>
+  single
+    .filter((second) => first.labels[0]! < second.labels[0]!)
+    .map((second) => ({ text: `${first.text}, and ${second.text}`, labels: [...first.labels, ...second.labels] })),
+)
 const neither = [
   'we were there on a tuesday',
   'it is near the station',
@@ -45,7 +49,7 @@ const model = await train(data, { seed: 1 })
 for (const text of [
   'the soup was salty, and the waiter was rude',
   'delicious flavours',
-  'slow kitchen, and tiny portions',
+  'a long wait, and the portions are tiny',
 ]) {
   const [answer] = await predict(model, [text])
   const labels = answer!.paths.map(({ path, confidence }) => `${path.join(' › ')} (${confidence.at(-1)!.toFixed(2)})`)
