@@ -104,6 +104,41 @@ describe('the worked example', () => {
   })
 })
 
+describe('rows with several paths, or none', () => {
+  it('count a shared ancestor once: the strict path penalty is clamped at none', () => {
+    const sets = idSets([[0, 2, 3]])
+    const { pathStrict } = computeMetrics({ tree, gold: sets, predicted: sets })
+    expect(pathStrict).toMatchObject({ microF1: 1, penalty: 1 })
+  })
+
+  it('agree where nothing is gold and nothing predicted', () => {
+    const { hierarchical, exactPath } = computeMetrics({
+      tree,
+      gold: idSets([[], [2]]),
+      predicted: idSets([[], [0]]),
+    })
+    expect(exactPath).toBe(0.5)
+    expect(hierarchical.perSample).toEqual({ precision: 1, recall: 0.75, f1: expect.closeTo((1 + 2 / 3) / 2, 12) })
+  })
+
+  it('are not confused with a label that is right as well', () => {
+    const gold = idSets([[2, 3]])
+    expect(computeMetrics({ tree, gold, predicted: idSets([[0, 3]]) }).confusions).toEqual([])
+  })
+
+  it('rank by the ends of the gold paths, over rows that have any', () => {
+    const ranking = idSets([[2, 4], [4, 3], [1]])
+    const metrics = computeMetrics({
+      tree,
+      gold: idSets([[0, 2], [3, 4], []]),
+      predicted: idSets([[], [], []]),
+      ranking,
+    })
+    expect(metrics.recallAt).toEqual({ 1: (1 + 0.5) / 2, 3: 1, 5: 1 })
+    expect(metrics.rPrecision).toBe(1)
+  })
+})
+
 describe('Wu-Palmer', () => {
   it('puts the root at level 1', () => {
     expect(wuPalmer(tree, 2, 2)).toBe(1)

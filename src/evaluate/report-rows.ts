@@ -23,6 +23,7 @@ class TopRows {
   }
   add(key: number, row: number, score: number): void {
     const rows = this.#best.get(key)
+    if (this.#limit === 0) return
     if (!rows) {
       this.#best.set(key, [{ row, score }])
       return

@@ -127,8 +127,7 @@ ${pairs(
   'Time',
   Object.entries(report.seconds).map(([name, value]) => [name, seconds(value)]),
 )}
-${pairs('Versions', strings(report.versions))}
-${report.machine === undefined ? '' : pairs('Machine', [['', report.machine]])}
+${pairs('Versions', strings(report.machine === undefined ? report.versions : { ...report.versions, machine: report.machine }))}
 </div>
 ${
   inputs.length === 0
