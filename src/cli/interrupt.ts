@@ -8,7 +8,7 @@ export function abortOnSignals(notify: () => void): AbortSignal {
   const handle = (name: 'SIGINT' | 'SIGTERM') => {
     if (controller.signal.aborted) process.exit(128 + constants.signals[name])
     notify()
-    controller.abort(new InterruptedError('stopped'))
+    controller.abort(new InterruptedError())
   }
   process.on('SIGINT', handle)
   process.on('SIGTERM', handle)

@@ -8,6 +8,8 @@ export interface ProgressView {
   report(progress: Progress): void
   /** Removes the moving line, so that other output can be written; the next report draws it again. */
   clear(): void
+  /** The last report of the step that runs. */
+  last(): Progress | undefined
   /** Ends the view: the last state of a step that was told before is told once more. */
   finish(): void
 }
@@ -94,6 +96,7 @@ export function progressView({
       if (time - step.shownAt >= intervals[mode]) show(step)
     },
     clear,
+    last: () => step?.last,
     finish: close,
   }
 }
@@ -117,6 +120,11 @@ function paceOf({ startedAt, from, last }: Step, time: number): Pace {
   }
 }
 
+/** `train 7,200/15,000 rows`. */
+export function placeOf({ step, done, total, unit = '' }: Progress): string {
+  return `${step} ${total === undefined ? formatCount(done) : `${formatCount(done)}/${formatCount(total)}`} ${unit}`.trim()
+}
+
 const barCells = 15
 
 /** `train  ███████░░░  7,200/15,000 rows  3,650 rows/s  2 s left  loss 0.31`; the bar, the rate and the unit give way where it is too wide. */
@@ -126,7 +134,7 @@ export function progressText(progress: Progress, pace: Pace, terminal: Terminal,
   const share = total ? Math.min(1, done / total) : 0
   const filled = Math.round(share * barCells)
   const bar = withBar && total ? paint('green', '█'.repeat(filled)) + paint('dim', '░'.repeat(barCells - filled)) : ''
-  const count = total === undefined ? formatCount(done) : `${formatCount(done)}/${formatCount(total)}`
+  const count = placeOf({ step: '', done, total }).trim()
   const rate = pace.perSecond === undefined || unit === '' ? '' : formatRate(pace.perSecond, unit)
   const left =
     pace.remainingSeconds === undefined || done === total ? '' : `${formatSeconds(pace.remainingSeconds)} left`

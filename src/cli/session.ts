@@ -1,9 +1,9 @@
 /** What a command gets from the process around it: where to print, how to report progress, when to stop. */
-import { type ErrorRecord, toErrorRecord } from '../util/errors.ts'
+import { type ErrorRecord, InterruptedError, toErrorRecord } from '../util/errors.ts'
 import type { Progress, RunOptions } from '../util/progress.ts'
 import { errorDocument, formatError } from './format-error.ts'
 import { abortOnSignals } from './interrupt.ts'
-import { type ProgressView, progressView } from './progress-line.ts'
+import { type ProgressView, placeOf, progressView } from './progress-line.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
 
 export interface Session {
@@ -48,14 +48,22 @@ export function openSession({ json, debug }: { json: boolean; debug: boolean }):
     remark,
     settle: () => view.finish(),
     fail(error) {
+      const record = stoppedAt(toErrorRecord(error), view.last())
       view.finish()
-      const record: ErrorRecord = toErrorRecord(error)
       if (json) process.stdout.write(`${JSON.stringify(errorDocument(record, debug), null, 2)}\n`)
       else toStderr(`${formatError(record, stderr).join('\n')}\n`)
       if (debug && !json) toStderr(`\n${stackOf(error)}\n`)
       return record.exitCode
     },
   }
+}
+
+/** An interruption that does not say where it struck is told by the last progress: "stopped at train 1,200/15,000 rows; continue with --resume". */
+function stoppedAt(record: ErrorRecord, last: Progress | undefined): ErrorRecord {
+  if (record.code !== 'INTERRUPTED' || record.message !== new InterruptedError().message) return record
+  const { help, ...rest } = record
+  const place = last === undefined ? 'stopped' : `stopped at ${placeOf(last)}`
+  return { ...rest, message: help === undefined ? place : `${place}; ${help}` }
 }
 
 function writeOut(text: string): Promise<void> {

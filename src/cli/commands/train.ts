@@ -1,7 +1,8 @@
 /** `espalier train`: labelled texts and a label tree in, a classifier's folder out. */
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { TrainOptions, TrainPlan } from '../../classify/options.ts'
-import { InputError } from '../../util/errors.ts'
+import { EspalierError, InputError, InterruptedError } from '../../util/errors.ts'
 import { commandName, shellWord, typedCommand } from '../command-name.ts'
 import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
 import { folderSize } from '../folder-size.ts'
@@ -115,8 +116,11 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
     return session.json ? session.printJson(plan) : session.print(...planLines(plan, flags, session))
   }
   const { train } = await import('../../classify/train.ts')
+  const { workFolderOf } = await import('../../classify/work-folder.ts')
   const start = performance.now()
-  const model = await train(data, options)
+  const model = await train(data, options).catch((error: unknown) => {
+    throw resumable(error, workFolderOf(flags.out!))
+  })
   const seconds = (performance.now() - start) / 1000
   session.settle()
   try {
@@ -133,6 +137,13 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
   } finally {
     await model.close()
   }
+}
+
+/** An interruption that left work behind says how to continue. */
+function resumable(error: unknown, workFolder: string): unknown {
+  const interrupted = EspalierError.is(error) && error.code === 'INTERRUPTED'
+  if (!interrupted || error.help !== undefined || !existsSync(workFolder)) return error
+  return new InterruptedError(error.message, { help: 'continue with --resume', where: error.where, cause: error })
 }
 
 async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<TrainOptions> {
