@@ -5,6 +5,7 @@ import type { Dataset } from '../data/dataset.ts'
 import { checkOutputFolder } from '../util/atomic.ts'
 import type { TrainOptions, TrainPlan } from './options.ts'
 import type { TrainingCost } from './plan-encoder.ts'
+import { planNgram } from './plan-ngram.ts'
 import { type Prepared, prepareTraining } from './prepare-training.ts'
 
 /**
@@ -18,7 +19,10 @@ export async function planTrain(data: Dataset, options: TrainOptions = {}): Prom
   if (options.out !== undefined) await checkOutputFolder(options.out, options.force)
   const prepared = await prepareTraining(data, options)
   const { tree, context, method, layout, encoder, train, dev, inputs, warnings } = prepared
-  const cost = encoder === 'ngram' ? ngramCost(prepared, options) : await encoderCost(prepared, options)
+  const cost =
+    encoder === 'ngram'
+      ? planNgram(layout, train.texts, options.threads ?? availableParallelism())
+      : await encoderCost(prepared, options)
   const write = (name: string, bytes: number) => ({
     file: options.out === undefined ? name : join(options.out, name),
     bytes,
