@@ -10,7 +10,8 @@ const convertPickle =
 interface Format {
   name: string
   ending: RegExp
-  magic: RegExp
+  /** How a file's content begins, in lower case. */
+  marks: string[]
   help: string
 }
 
@@ -18,49 +19,49 @@ const formats: Format[] = [
   {
     name: 'a Git LFS pointer, not the weights themselves',
     ending: /$^/,
-    magic: /^version https:\/\/git-lfs/,
+    marks: ['version https://git-lfs'],
     help: 'fetch the file itself: git lfs pull',
   },
   {
     name: 'a web page, not weights',
     ending: /$^/,
-    magic: /^\s*<(!doctype|html|\?xml)/i,
+    marks: ['<!doctype', '<html', '<?xml'],
     help: 'the download saved an error or login page: fetch the file again',
   },
   {
     name: 'a pickle file (it can run code when it is opened)',
     ending: /\.(bin|pt|pth|ckpt|pkl|pickle)$/i,
-    magic: /^(PK\x03\x04|\x80[\x02-\x05])/,
+    marks: ['pk\x03\x04', '\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05'],
     help: convertPickle,
   },
   {
     name: 'a GGUF file (quantised for llama.cpp)',
     ending: /\.(gguf|ggml)$/i,
-    magic: /^(GGUF|ggml|lmgg|tjgg|fmgg)/,
+    marks: ['gguf', 'ggml', 'lmgg', 'tjgg', 'fmgg'],
     help: 'use the original safetensors checkpoint that it was made from',
   },
   {
     name: 'a TensorFlow or Keras file',
     ending: /\.(h5|hdf5|keras|pb)$/i,
-    magic: /^\x89HDF/,
+    marks: ['\x89hdf'],
     help: "convert it: python -c \"from transformers import AutoModel; AutoModel.from_pretrained('FOLDER', from_tf=True).save_pretrained('OUT')\"",
   },
   {
     name: 'a Flax file',
     ending: /\.msgpack$/i,
-    magic: /$^/,
+    marks: [],
     help: "convert it: python -c \"from transformers import AutoModel; AutoModel.from_pretrained('FOLDER', from_flax=True).save_pretrained('OUT')\"",
   },
   {
     name: 'an ONNX file (a graph, not a checkpoint)',
     ending: /\.(onnx|ort)$/i,
-    magic: /$^/,
+    marks: [],
     help: 'use the safetensors checkpoint that it was exported from',
   },
   {
     name: 'a NumPy file',
     ending: /\.(npy|npz)$/i,
-    magic: /^\x93NUMPY/,
+    marks: ['\x93numpy'],
     help: "convert it: python -c \"import numpy, safetensors.numpy as s; s.save_file(dict(numpy.load('FILE')), 'model.safetensors')\"",
   },
 ]
@@ -84,6 +85,8 @@ export function foreignByName(file: string): InputError | undefined {
 /** The refusal for a file that begins with the marks of another weight format, or undefined. */
 export function foreignByContent(start: Uint8Array, file: string): InputError | undefined {
   const text = String.fromCharCode(...start.subarray(0, 64))
-  const format = formats.find(({ magic }) => magic.test(text))
+    .trimStart()
+    .toLowerCase()
+  const format = formats.find(({ marks }) => marks.some((mark) => text.startsWith(mark)))
   return format && refusal(format, file)
 }

@@ -29,7 +29,7 @@ export async function readShardIndex(file: string): Promise<Map<string, string>>
     reader.object((tensor) => {
       if (found.has(tensor)) throw indexFault(file, 'The index names a tensor twice', tensor)
       const shard = reader.string()
-      if (!/^[^/\\:\0]+\.safetensors$/.test(shard))
+      if (!/^[^/\\:]+\.safetensors$/.test(shard) || shard.includes('\0'))
         throw indexFault(
           file,
           `Expected the name of a .safetensors file beside the index, received ${JSON.stringify(shard.slice(0, 120))}`,

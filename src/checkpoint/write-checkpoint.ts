@@ -22,12 +22,17 @@ export interface CheckpointContent {
 const carriedOver =
   /^(tokenizer\.json|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|.*\.spm|(spiece|tokenizer|sentencepiece.*)\.model|generation_config\.json|chat_template\.(json|jinja))$/
 
+/** True for the name of a tokenizer or generation file. */
+export function isCompanion(name: string): boolean {
+  return carriedOver.test(name)
+}
+
 /** The files of a folder that belong to its tokenizer or to generation, and go wherever the weights go. */
 export async function companionFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((error: unknown) => {
     throw systemError(error) ?? error
   })
-  return names.filter((name) => carriedOver.test(name)).sort()
+  return names.filter(isCompanion).sort()
 }
 
 /** Writes a checkpoint's files into an existing folder that is itself temporary (inside `writeFolderAtomic`). */

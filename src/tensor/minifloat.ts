@@ -120,7 +120,7 @@ export function roundToOdd(values: Float64Array, target: Float32Array): void {
     const value = values[i]!
     const rounded = Math.fround(value)
     target[i] = rounded
-    if (rounded === value || value !== value) continue
+    if (rounded === value || Number.isNaN(value)) continue
     if (Math.abs(rounded) > Math.abs(value)) bits[i]!--
     bits[i]! |= 1
   }
