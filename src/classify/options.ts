@@ -33,7 +33,7 @@ export interface TrainOptions extends RunOptions {
   maxMinutes?: number
   /** Threads to compute with; the result does not depend on it. Default: the machine's cores. */
   threads?: number
-  /** Rows whose label is not in the tree: an error (default), left out, or the label is added to the tree. */
+  /** A label that is not in the tree: an error (default), skipped (and the row with it if it has no other), or added to the tree. */
   unknownLabels?: 'error' | 'skip' | 'add'
   /** What is written to `espalier.json` as the command that made the model. */
   command?: string

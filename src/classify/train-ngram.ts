@@ -12,7 +12,7 @@ export async function trainNgramScorer({
   options,
   workFolder,
 }: ScorerTraining): Promise<Scorer> {
-  const model = await trainLinear(
+  const { model } = await trainLinear(
     {
       texts: train.texts,
       layout,

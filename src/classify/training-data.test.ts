@@ -50,7 +50,7 @@ describe('readTrainingData', () => {
     expect(error).toMatchObject({ code: 'LABEL_UNKNOWN', where: { file: 'memory', line: 3 } })
     const skipped = await readTrainingData(datasetOf(rows), { labels: tree, unknownLabels: 'skip' })
     expect(skipped.train.texts).toEqual(['a', 'b'])
-    expect(skipped.warnings[0]).toBe('1 training rows left out: their labels are not in the tree')
+    expect(skipped.warnings[0]).toBe('1 training rows left out: none of their labels is in the tree')
     const added = await readTrainingData(datasetOf(rows), { labels: tree, unknownLabels: 'add' })
     expect(added.tree.size).toBe(tree.size + 2)
     expect(added.tree.path(added.train.labels[2]![0]!)).toEqual(['travel', 'train', 'night'])

@@ -1,7 +1,7 @@
 /** Rows made ready for training: texts, label ids, the tree they belong to, and what a head must know of them. One pass over the data. */
 import type { Dataset } from '../data/dataset.ts'
-import { extendTree } from '../data/resolve-rows.ts'
 import type { Row } from '../data/row.ts'
+import { extendTree } from '../labels/extend-tree.ts'
 import { LabelTree } from '../labels/label-tree.ts'
 import { readLabelTree } from '../labels/read-label-tree.ts'
 import { EspalierError, InputError, throwIfAborted } from '../util/errors.ts'
@@ -85,7 +85,7 @@ export async function readTrainingData(data: Dataset, options: TrainingDataOptio
     ['dev', dev],
   ] as const) {
     if (!part) continue
-    if (part.unknown > 0) warnings.push(`${part.unknown} ${name} rows left out: their labels are not in the tree`)
+    if (part.unknown > 0) warnings.push(`${part.unknown} ${name} rows left out: none of their labels is in the tree`)
     if (multiLabel) continue
     const kept = part.labels.flatMap((row, index) => (row.length > 0 ? [index] : []))
     if (kept.length === part.labels.length) continue
@@ -195,13 +195,13 @@ function resolve(
   const labels: number[][] = []
   let unknown = 0
   for (const [row, paths] of raw.paths.entries()) {
-    const known = paths.map((path) => ids[path])
-    if (known.includes(undefined)) {
+    const known = paths.flatMap((path) => ids[path] ?? [])
+    if (known.length === 0 && paths.length > 0) {
       unknown++
       continue
     }
     texts.push(raw.texts[row]!)
-    labels.push(known.length > 1 ? tree.ends(known as number[]) : (known as number[]))
+    labels.push(known.length > 1 ? tree.ends(known) : known)
   }
   return { texts, labels, unknown }
 }
