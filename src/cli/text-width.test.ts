@@ -11,6 +11,9 @@ describe('text width', () => {
     ['e\u0301', 1],
     ['👩‍👩‍👧', 2],
     ['✖ ›', 3],
+    ['naïve → ├─ …', 12],
+    ['soft\u00adhyphen', 10],
+    ['↔\ufe0f', 2],
     ['\x1b[31mred\x1b[39m', 3],
   ])('%j takes %i cells', (text, width) => {
     expect(textWidth(text)).toBe(width)
