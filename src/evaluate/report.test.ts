@@ -131,6 +131,13 @@ describe('renderReport', () => {
     }
   })
 
+  it('writes settings with as many digits as a reader needs', () => {
+    const source = renderReport({ ...report, model: { parameters: 1702764, temperature: 0.19243309222306276 } })
+    expect(source).toContain('<dd>1,702,764</dd>')
+    expect(source).toContain('<dd>0.1924</dd>')
+    expect(source).toContain('<dd>1 min 1 s</dd>')
+  })
+
   it('leaves out what was not measured', () => {
     const { ece: _e, brier: _b, reliability: _r, nll: _n, precisionAt: _p, ...metrics } = report.metrics
     const bare = renderReport({ ...report, metrics, curves: [], rows: [], inputs: [] })

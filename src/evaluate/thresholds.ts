@@ -48,14 +48,14 @@ export function globalThreshold(tree: LabelTree, probabilities: ScoredIds, gold:
 /**
  * One threshold a label. Each is drawn toward the global one by `shrinkage` pseudo-rows, so that rare labels do not follow chance; with 0 the
  * result is the exact optimum before thresholds are raised to those of their parents.
- * @param options.shrinkage at least 0, default 20: a label that is gold in 20 rows stands half-way
+ * @param options.shrinkage at least 0, default 40: a label that is gold in 40 rows stands half-way
  * @throws InputError `SCORES_NAN`, `EVALUATE_ROWS`, `EVALUATE_LABEL`, `THRESHOLD_SHRINKAGE`
  */
 export function labelThresholds(
   tree: LabelTree,
   probabilities: ScoredIds,
   gold: IdSets,
-  { shrinkage = 20 }: { shrinkage?: number } = {},
+  { shrinkage = 40 }: { shrinkage?: number } = {},
 ): Thresholds {
   if (!(shrinkage >= 0))
     throw new InputError('THRESHOLD_SHRINKAGE', `Expected a shrinkage of at least 0, received ${shrinkage}`)

@@ -2,6 +2,10 @@
 
 export const count = (value: number): string => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
 
+/** Settings and sizes: whole numbers in groups of three, others to four significant digits. */
+export const plain = (value: number): string =>
+  Number.isInteger(value) ? count(value) : value.toLocaleString('en-US', { maximumSignificantDigits: 4 })
+
 /** Scores between 0 and 1. */
 export const score = (value: number): string => value.toFixed(3)
 

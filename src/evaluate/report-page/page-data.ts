@@ -33,10 +33,21 @@ export function pageData(report: Report): PageData {
     support: perLabel.map((label) => label.support),
     predicted: perLabel.map((label) => label.predicted),
     right: perLabel.map((label) => Math.round(label.recall * label.support)),
-    rows: report.rows,
+    rows: report.rows.map(shorten),
     confusions: confusions.map(({ a, b, aAsB, bAsA }) => [tree.find(a)!, tree.find(b)!, aAsB, bAsA]),
     curves: report.curves.map((curve) => ({ ...curve, points: thin(curve.points) })),
     reliability,
+  }
+}
+
+/** Probabilities to six places, which is more than the page shows. */
+function shorten(row: ReportRow): ReportRow {
+  const round = (value: number): number => Math.round(value * 1e6) / 1e6
+  const { probabilities, alternatives, ...rest } = row
+  return {
+    ...rest,
+    ...(probabilities === undefined ? {} : { probabilities: probabilities.map(round) }),
+    ...(alternatives === undefined ? {} : { alternatives: alternatives.map(([id, p]) => [id, round(p)]) }),
   }
 }
 

@@ -1,7 +1,7 @@
 /** The parts of a report page that need no script: headline figures, levels, measures, and how to do it again. */
 import type { Metrics } from '../metrics.ts'
 import type { Report } from '../report.ts'
-import { bytes, count, score, seconds } from './format.ts'
+import { bytes, count, plain, score, seconds } from './format.ts'
 import { type Html, html } from './html.ts'
 
 /** A number with its exact value on hover, as a link to what lies behind it. */
@@ -110,7 +110,8 @@ export function reproduce(report: Report): Html {
       : html`<section><h4>${title}</h4><dl>${entries.map(
           ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
         )}</dl></section>`
-  const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+  const text = (value: unknown): string =>
+    typeof value === 'string' ? value : typeof value === 'number' ? plain(value) : JSON.stringify(value)
   const strings = (record: Record<string, unknown>): [string, string][] =>
     Object.entries(record).map(([key, value]) => [key, text(value)])
   const inputs = report.inputs.map(
@@ -118,7 +119,11 @@ export function reproduce(report: Report): Html {
 <td>${input.rows === undefined ? '' : count(input.rows)}</td><td>${input.bytes === undefined ? '' : bytes(input.bytes)}</td>
 <td><code>${input.sha256}</code></td></tr>`,
   )
-  return html`<div class="command"><pre id="command">${report.command}</pre><button type="button" data-copy="command">copy</button></div>
+  const command =
+    report.command === ''
+      ? ''
+      : html`<div class="command"><pre id="command">${report.command}</pre><button type="button" data-copy="command">copy</button></div>`
+  return html`${command}
 <div class="measures">
 ${pairs('Model', strings(report.model))}
 ${pairs('Options', strings(report.options))}

@@ -128,6 +128,7 @@ td.share a, td.f1 b { position: relative; }
 .bar b { position: relative; padding-left: 5px; }
 td.f1 { position: relative; width: 108px; min-width: 96px; }
 td.f1::before { background: var(--c); opacity: 1; }
+#detail .weak td.f1 { width: 96px; }
 #detail .weak th[scope=row], #detail .weak td { vertical-align: top; }
 #detail .weak small.above { display: block; margin: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .weak { table-layout: fixed; }

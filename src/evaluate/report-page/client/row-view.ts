@@ -60,6 +60,7 @@ export function rowViews(page: Page): RowViews {
 
   const view = ({ row, gold, predicted, right }: JudgedRow): HTMLElement => {
     const ends = endsOf(row.predicted)
+    const next = (row.alternatives ?? []).filter(([id]) => !predicted.has(id)).slice(0, 3)
     const missed = row.gold.filter((id) => !predicted.has(id))
     return h(
       'article',
@@ -76,10 +77,10 @@ export function rowViews(page: Page): RowViews {
           'expected',
           missed.map((end) => steps(end, (id) => step(id, false, undefined))),
         ),
-      (row.alternatives ?? []).length > 0 &&
+      next.length > 0 &&
         said(
           'next',
-          row.alternatives!.map(([id, p]) =>
+          next.map(([id, p]) =>
             h(
               'span',
               { title: page.pathText(id), class: gold.has(id) ? 'truth' : undefined },
