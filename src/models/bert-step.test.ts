@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { readFixtureTensors } from '../../test/support/safetensors.ts'
 import { compile, Graph, gradients, type HostArray, type RuntimeName } from '../graph/index.ts'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
-import { encoderModel, gatherRows, headFeeds, headLoss, readEncoderConfig, tokenBatch } from './index.ts'
+import { headLoss, lossFeeds } from '../train/head-loss.ts'
+import { encoderModel, gatherRows, readEncoderConfig, tokenBatch } from './index.ts'
 
 const folder = fileURLToPath(new URL('../../test/fixtures/bert-step', import.meta.url))
 const fixture: { config: Record<string, unknown>; ids: number[][]; labels: number[]; losses: number[] } = JSON.parse(
@@ -39,7 +40,7 @@ async function step(runtime: RuntimeName) {
   const session = await compile(graph, { loss, rows: found[0]!, ...outputs }, { runtime })
   session.bind(new Map<string, HostArray>([...start].filter(([name]) => session.has(name))))
   const batch = tokenBatch(fixture.ids, model.config)
-  const { feeds, dims } = headFeeds(layout, targets, rows)
+  const { feeds, dims } = lossFeeds(layout, targets, rows, rows.length, { labelSmoothing: 0 })
   const out = await session.run(
     {
       tokenRows: gatherRows(batch, start.get(model.tokenTable)!, hiddenSize),

@@ -1,9 +1,8 @@
-/** Encoders: configuration, weights, forward pass, head loss, inference. */
+/** Encoders: configuration, weights, forward pass, inference. */
 export * from './architectures.ts'
 export * from './encoder.ts'
 export { readEncoderConfig } from './encoder-config.ts'
 export * from './encoder-runtime.ts'
-export * from './head-loss.ts'
 export * from './mini.ts'
 export * from './token-batch.ts'
 export * from './weights.ts'

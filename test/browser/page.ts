@@ -44,8 +44,12 @@ export async function trainInBrowser(executablePath: string): Promise<number[]> 
     const tab = await browser.newPage()
     await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
     return await tab.evaluate<number[]>(`(async () => {
-      const [graph, models] = await Promise.all([import('/dist/graph/index.js'), import('/dist/models/index.js')])
-      return (${trainSteps.toString()})({ graph, models }, 'wasm')
+      const [graph, models, train] = await Promise.all([
+        import('/dist/graph/index.js'),
+        import('/dist/models/index.js'),
+        import('/dist/train/head-loss.js'),
+      ])
+      return (${trainSteps.toString()})({ graph, models, train }, 'wasm')
     })()`)
   } finally {
     await browser.close()

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import * as graph from '../../src/graph/index.ts'
 import * as models from '../../src/models/index.ts'
+import * as train from '../../src/train/head-loss.ts'
 import { trainSteps } from '../support/train-steps.ts'
 import { findBrowser } from './chromium.ts'
 import { trainInBrowser } from './page.ts'
@@ -12,7 +13,7 @@ const tolerance = 1e-5
 
 let native: number[]
 beforeAll(async () => {
-  native = await trainSteps({ graph, models }, 'native')
+  native = await trainSteps({ graph, models, train }, 'native')
 })
 
 function expectSameLosses(losses: readonly number[]): void {
@@ -26,7 +27,7 @@ test('training lowers the loss', () => {
 })
 
 test('losses on WebAssembly in Node equal native ones', async () => {
-  expectSameLosses(await trainSteps({ graph, models }, 'wasm'))
+  expectSameLosses(await trainSteps({ graph, models, train }, 'wasm'))
 })
 
 const browser = findBrowser()

@@ -3,14 +3,20 @@
  */
 import type * as GraphModule from '../../src/graph/index.ts'
 import type * as ModelsModule from '../../src/models/index.ts'
+import type * as LossModule from '../../src/train/head-loss.ts'
 
 export interface Modules {
   graph: typeof GraphModule
   models: typeof ModelsModule
+  train: typeof LossModule
 }
 
 /** The losses of `steps` steps. */
-export async function trainSteps({ graph, models }: Modules, runtime: 'native' | 'wasm', steps = 5): Promise<number[]> {
+export async function trainSteps(
+  { graph, models, train }: Modules,
+  runtime: 'native' | 'wasm',
+  steps = 5,
+): Promise<number[]> {
   const config = models.miniConfig({
     vocabularySize: 60,
     layers: 2,
@@ -37,7 +43,7 @@ export async function trainSteps({ graph, models }: Modules, runtime: 'native' |
   }
   const g = new graph.Graph()
   const built = model.build(g, { dropout: true })
-  const loss = models.headLoss(built.logits!, layout)
+  const loss = train.headLoss(built.logits!, layout)
   const names = [...built.parameters.keys()]
   const found = graph.gradients(loss, [built.tokens, ...built.parameters.values()])
   const outputs = Object.fromEntries(names.map((name, i) => [`d ${name}`, found[i + 1]!]))
@@ -53,7 +59,7 @@ export async function trainSteps({ graph, models }: Modules, runtime: 'native' |
     config,
   )
   const table = weights.get(model.tokenTable)!
-  const { feeds, dims } = models.headFeeds(layout, targets, [0, 1, 2])
+  const { feeds, dims } = train.lossFeeds(layout, targets, Uint32Array.of(0, 1, 2), 3, { labelSmoothing: 0 })
   const descend = (weight: Float32Array, gradient: Float32Array) => {
     for (let i = 0; i < weight.length; i++) weight[i]! -= 0.3 * gradient[i]!
   }
