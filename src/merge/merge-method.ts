@@ -61,6 +61,10 @@ export interface MethodDefinition<Options extends OptionTable = OptionTable> {
   /** How many models beside the base it takes. */
   readonly models: { readonly least: number; readonly most?: number }
   readonly options: Options
+  /** What is held of a tensor at once: a block of elements (default), or whole rows. */
+  readonly memory?: 'row'
+  /** How often the inputs are read (default 1). */
+  readonly passes?: number
   /** A message if the options' values do not go together. */
   check?(options: Settled<Options>): string | undefined
   /** Statistics of the whole model that these options ask for, in order. */

@@ -22,7 +22,7 @@ export interface TensorsToMerge {
 }
 
 /** One for all calls: a merge runs to its end without a pause. */
-let kernels: Promise<MergeKernels> | undefined
+let shared: Promise<MergeKernels> | undefined
 
 /**
  * Merges one tensor given as arrays; the result is in double precision.
@@ -46,6 +46,8 @@ export async function mergeTensors(input: TensorsToMerge): Promise<Float64Array>
       read: (start: number, target: Uint8Array) => target.set(stored.subarray(start * 8, start * 8 + target.length)),
     }
   }
+  const kernels = await (shared ??= MergeKernels.open())
+  kernels.clear()
   const common: TensorTaskInput = {
     name,
     shape,
@@ -53,7 +55,7 @@ export async function mergeTensors(input: TensorsToMerge): Promise<Float64Array>
     ...(base === undefined ? {} : { base: source(base) }),
     keys: models.map((_, i) => String(i)),
     seed: input.seed ?? 0,
-    kernels: await (kernels ??= MergeKernels.open()),
+    kernels,
     sink: { dtype: 'F64', write: (start, part) => bytes.set(part, start * 8) },
     ...(input.blockLength === undefined ? {} : { blockLength: input.blockLength }),
   }

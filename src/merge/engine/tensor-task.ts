@@ -3,7 +3,6 @@
  * What it computes does not depend on how long the blocks are.
  */
 import type { MergeDtype, MergeKernels } from '../../tensor/merge-kernels.ts'
-import { throwIfAborted } from '../../util/errors.ts'
 
 /** Stored elements of one tensor of one model, by position. */
 export interface ElementSource {
@@ -30,7 +29,8 @@ export interface TensorTaskInput {
   readonly seed: number
   readonly kernels: MergeKernels
   readonly sink: ElementSink
-  readonly signal?: AbortSignal
+  /** Called before each block; throws to stop. */
+  readonly onBlock?: () => void
   /** Elements of a block (default 32,768); a multiple of 4,096. */
   readonly blockLength?: number
 }
@@ -69,7 +69,6 @@ export class TensorTask {
     this.seed = input.seed
     this.kernels = input.kernels
     this.blockLength = input.blockLength ?? 32_768
-    this.kernels.clear()
   }
 
   /** All blocks in order. Each loop reads the inputs anew. A block is valid until the next one. */
@@ -94,7 +93,7 @@ export class TensorTask {
   }
 
   private block(start: number, length: number): Block {
-    throwIfAborted(this.input.signal)
+    this.input.onBlock?.()
     return new Block(this.input, start, length)
   }
 

@@ -18,6 +18,8 @@ export const arceeFusion = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1, most: 1 },
+  passes: 3,
+  memory: 'row',
   options: {},
   merge(task) {
     const n = task.length

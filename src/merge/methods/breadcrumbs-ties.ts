@@ -18,6 +18,7 @@ export const breadcrumbsTies = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 3,
   options: { weight, density, gamma, lambda, normalize: normalize(false) },
   merge(task, options) {
     const trim = keepMiddle(task, options.density, options.gamma)

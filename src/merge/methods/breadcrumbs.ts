@@ -21,6 +21,7 @@ export const breadcrumbs = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 3,
   options: { weight, density, gamma, lambda, normalize: normalize(false) },
   merge(task, options) {
     const trim = keepMiddle(task, options.density, options.gamma)

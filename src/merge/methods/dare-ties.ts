@@ -20,6 +20,7 @@ export const dareTies = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 2,
   options: { weight, density, lambda, normalize: normalize(false), rescale },
   merge(task, options) {
     const plan = keepAtRandom(task, options.density)

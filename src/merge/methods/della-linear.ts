@@ -19,6 +19,8 @@ export const dellaLinear = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 2,
+  memory: 'row',
   options: { weight, density, epsilon, lambda, normalize: normalize(false), rescale },
   check: checkChances,
   merge(task, options) {

@@ -24,6 +24,8 @@ export const della = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 2,
+  memory: 'row',
   options: { weight, density, epsilon, lambda, normalize: normalize(true), rescale },
   check: checkChances,
   merge(task, options) {

@@ -23,6 +23,7 @@ export const karcher = defineMergeMethod({
   },
   base: 'unused',
   models: { least: 1 },
+  passes: 2,
   options: {
     maxIter: shared(v.pipe(anyNumber, v.integer('Expected a whole number'), v.minValue(1)), 10),
     tol: shared(positive, 1e-5),

@@ -21,6 +21,8 @@ export const modelStock = defineMergeMethod({
   },
   base: 'required',
   models: { least: 2 },
+  passes: 2,
+  memory: 'row',
   options: { filterWise: shared(yesOrNo, false) },
   merge(task, { filterWise }) {
     if (filterWise) return mergeRows(task)

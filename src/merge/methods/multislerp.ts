@@ -22,6 +22,7 @@ export const multislerp = defineMergeMethod({
   },
   base: 'optional',
   models: { least: 1 },
+  passes: 2,
   options: { weight: perModel(anyNumber), normalizeWeights: shared(yesOrNo, true), eps: shared(positive, 1e-8) },
   check: ({ weight, normalizeWeights }) =>
     normalizeWeights && weight.reduce((sum, w) => sum + w, 0) === 0

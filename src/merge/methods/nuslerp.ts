@@ -24,6 +24,8 @@ export const nuslerp = defineMergeMethod({
   },
   base: 'optional',
   models: { least: 2, most: 2 },
+  passes: 2,
+  memory: 'row',
   options: {
     weight: perModel(anyNumber),
     nuslerpFlatten: shared(yesOrNo, true),

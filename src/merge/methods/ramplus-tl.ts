@@ -19,6 +19,7 @@ export const ramplusTl = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 2,
   options: { r: shared(notNegative, 0.1), alpha: shared(notNegative, 0.2), epsilon: shared(positive, 1e-5) },
   merge(task, { r, alpha, epsilon }) {
     const common = new Array<number>(task.models).fill(0)

@@ -21,6 +21,7 @@ export const sce = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 4,
   options: { selectTopk: shared(share, 1), lambda },
   merge(task, { selectTopk, lambda }) {
     const begin = selection(task, selectTopk)

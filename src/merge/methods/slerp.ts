@@ -19,6 +19,7 @@ export const slerp = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1, most: 1 },
+  passes: 2,
   options: { t: shared(share) },
   merge(task, { t }) {
     const gram = gramMatrix(task, 2, (block) => [block.base(), block.theta(0)])

@@ -26,6 +26,7 @@ export const ties = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
+  passes: 3,
   options: {
     weight,
     density,

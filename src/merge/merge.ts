@@ -1,0 +1,142 @@
+/** The merge verb: several checkpoints into one, by a recipe file or by a call. */
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { InputError } from '../util/errors.ts'
+import { partialFolder, type RunMergeOptions, runMerge } from './engine/run-merge.ts'
+import type { MergeMethod } from './merge-method.ts'
+import { assertRunnable, prepareMerge } from './plan/build-plan.ts'
+import type { MergePlan } from './plan/merge-plan.ts'
+import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
+import { readRecipe } from './recipe/read-recipe.ts'
+import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
+import type { Scalar, Setting } from './settings.ts'
+
+export interface MergeRunOptions extends RunMergeOptions {
+  /** Threads (default: the machine's cores). */
+  threads?: number
+}
+
+export interface MergeResult {
+  readonly folder: string
+  readonly plan: MergePlan
+  readonly bytes: number
+  readonly resumed: number
+  readonly seconds: number
+}
+
+/** A model to merge: a reference, or one with settings of its own, such as `{ model: 'a', weight: 0.3 }`. */
+export type ModelToMerge = string | ({ model: string } & Readonly<Record<string, Setting<Scalar>>>)
+
+export interface MergeOptions extends MergeRunOptions {
+  /** The model that differences are taken from. */
+  base?: string
+  method: MergeMethod
+  /** The folder to write. */
+  out: string
+  /** Element type of the output (default: that of the models). */
+  dtype?: RecipeDtype
+  head?: HeadRule
+  missing?: MissingRule
+}
+
+/**
+ * Merges checkpoints of one architecture into a new one.
+ *
+ * Results do not depend on threads. An unfinished merge stands in a hidden folder beside `out`; `resume: true` continues it.
+ * @throws InputError `MERGE_CONFLICT` and those of reading models and options; RunError `ENOSPC`, `VERIFY_FAILED`, `OVERFLOW`, ...
+ * @example
+ * await merge(['a', 'b', 'c'], { base: 'base', method: ties({ density: 0.2 }), out: 'merged' })
+ */
+export async function merge(models: readonly ModelToMerge[], options: MergeOptions): Promise<MergeResult> {
+  return mergeByRecipe(recipeFor(models, options), options.out, options, options.method)
+}
+
+/** Plans the same merge as `merge` without reading weights. */
+export async function planMerge(
+  models: readonly ModelToMerge[],
+  options: Omit<MergeOptions, 'out'>,
+): Promise<MergePlan> {
+  const { plan } = await prepareMerge(recipeFor(models, options), {
+    ...options,
+    threads: options.threads ?? availableParallelism(),
+  })
+  return plan
+}
+
+/**
+ * Merges by a recipe file (mergekit's YAML).
+ * @example
+ * await mergeRecipe('recipe.yml', 'merged', { seed: 1 })
+ */
+export async function mergeRecipe(
+  recipe: string | Recipe,
+  out: string,
+  options: MergeRunOptions = {},
+): Promise<MergeResult> {
+  return mergeByRecipe(typeof recipe === 'string' ? await readRecipe(recipe) : recipe, out, options)
+}
+
+/** Plans a recipe without reading weights. */
+export async function planRecipe(recipe: string | Recipe, options: MergeRunOptions = {}): Promise<MergePlan> {
+  const read = typeof recipe === 'string' ? await readRecipe(recipe) : recipe
+  const { plan } = await prepareMerge(read, { ...options, threads: options.threads ?? availableParallelism() })
+  return plan
+}
+
+async function mergeByRecipe(
+  recipe: Recipe,
+  out: string,
+  options: MergeRunOptions,
+  given?: MergeMethod,
+): Promise<MergeResult> {
+  const start = performance.now()
+  const threads = options.threads ?? availableParallelism()
+  const { plan, method } = await prepareMerge(recipe, { ...options, threads, ...(given ? { method: given } : {}) })
+  assertRunnable(plan)
+  const result = await runMerge(plan, method, out, {
+    ...options,
+    threads,
+    record: { recipe: recipe.text, ...options.record },
+  })
+  return { ...result, plan, seconds: (performance.now() - start) / 1000 }
+}
+
+/** A call as a recipe. */
+function recipeFor(models: readonly ModelToMerge[], options: Omit<MergeOptions, 'out'>): Recipe {
+  const ref = (text: string): ModelRef => {
+    const parsed = parseModelRef(text)
+    if (parsed) return parsed
+    throw new InputError('MERGE_INPUT', `Expected a model: MODEL, MODEL@REVISION or MODEL+LORA, received "${text}"`)
+  }
+  if (models.length === 0)
+    throw new InputError('MERGE_INPUT', 'Expected at least one model, received none', {
+      help: 'name the models to merge',
+    })
+  const { method, base, dtype, head, missing = 'error' } = options
+  const sources = models.map((entry): RecipeSource => {
+    const { model, ...settings } = typeof entry === 'string' ? { model: entry } : entry
+    const place = { key: model }
+    return {
+      model: ref(model),
+      settings: new Map(
+        Object.entries(settings).map(([key, setting]) => [key, { setting, place: { key: `${model} › ${key}` } }]),
+      ),
+      place,
+    }
+  })
+  const place = { key: 'models' }
+  return {
+    file: join(process.cwd(), 'merge()'),
+    text: JSON.stringify({ models, method: method.name, settings: method.settings, base, dtype }),
+    method: method.name,
+    methodPlace: { key: 'method' },
+    ...(base === undefined ? {} : { base: ref(base) }),
+    modules: [{ slices: [{ sources, settings: new Map(), place }], settings: new Map(), place }],
+    settings: new Map(),
+    ...(dtype === undefined ? {} : { outDtype: dtype }),
+    ...(head === undefined ? {} : { head }),
+    missing,
+  }
+}
+
+export { partialFolder }
