@@ -1,13 +1,17 @@
 // Builds dist/: AssemblyScript kernels to wasm, TypeScript to JavaScript and declarations.
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name)
-const run = (name, args) =>
-  execFileSync(bin(name), args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
+
+/** Runs a tool; its messages say what is wrong if it fails, and the build ends there. */
+function run(name, args) {
+  const { status } = spawnSync(bin(name), args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
+  if (status !== 0) process.exit(status ?? 1)
+}
 
 /** Every file below `folder` whose name ends with `ending`. */
 function filesEnding(folder, ending) {
