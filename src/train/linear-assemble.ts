@@ -2,6 +2,7 @@
 import type { NgramParts } from '../models/ngram-parts.ts'
 import type { NgramOptions } from '../text/ngram-hasher.ts'
 import type { SolvedBlocks } from './linear-blocks.ts'
+import type { Calibration } from './linear-calibrate.ts'
 import type { Vocabulary } from './linear-features.ts'
 import type { LinearProblems } from './linear-problems.ts'
 
@@ -10,6 +11,7 @@ export function assembleModel(
   vocabulary: Vocabulary,
   problems: LinearProblems,
   solved: SolvedBlocks,
+  { sharpness, shift }: Calibration,
 ): NgramParts {
   const features = vocabulary.hashes.length
   const scales = new Float32Array(problems.count)
@@ -60,7 +62,18 @@ export function assembleModel(
     biases,
     unitOffsets: combination.offsets,
     unitProblems: combination.problems,
-    unitFactors: combination.factors,
-    unitShifts: new Float32Array(combination.offsets.length - 1),
+    unitFactors: combination.factors.map((factor) => factor * sharpness),
+    unitShifts: new Float32Array(combination.offsets.length - 1).fill(shift),
   }
+}
+
+/** Margins of the held-out rows, [held-out rows x problems]. */
+export function gatherMargins(problems: LinearProblems, solved: SolvedBlocks, rows: number): Float32Array {
+  const margins = new Float32Array(rows * problems.count)
+  for (const { index, block } of solved) {
+    const { first, size } = problems.blocks[index]!
+    for (let row = 0; row < rows; row++)
+      margins.set(block.margins.subarray(row * size, (row + 1) * size), row * problems.count + first)
+  }
+  return margins
 }

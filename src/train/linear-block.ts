@@ -8,6 +8,8 @@ export interface SolvedBlock {
   readonly weights: Int8Array
   readonly scales: Float32Array
   readonly biases: Float32Array
+  /** Margins of held-out rows, [held-out rows x problems]. */
+  readonly margins: Float32Array
 }
 
 const largest = 127
@@ -51,18 +53,22 @@ export function quantizeBlock(dense: DenseBlock, size: number, prune: number): S
     weights: rounded,
     scales: Float32Array.from(tops, (top) => top / largest),
     biases: weights.slice(0, size),
+    margins: Float32Array.from({ length: (dense.margins.length / width) * size }, (_, i) => {
+      return dense.margins[Math.floor(i / size) * width + (i % size)]!
+    }),
   }
 }
 
-/** The block as bytes: its size and number of weights, then the arrays. */
+/** The block as bytes: its size and its numbers of weights and margins, then the arrays. */
 export function encodeBlock(block: SolvedBlock): Uint8Array {
   const size = block.scales.length
   const parts = [
-    Uint32Array.of(size, block.columns.length),
+    Uint32Array.of(size, block.columns.length, block.margins.length),
     block.offsets,
     block.columns,
     block.scales,
     block.biases,
+    block.margins,
     block.weights,
   ] // prettier-ignore
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
@@ -76,10 +82,10 @@ export function encodeBlock(block: SolvedBlock): Uint8Array {
 
 /** The block that `encodeBlock` wrote, or undefined if the bytes are not one. */
 export function decodeBlock(bytes: Uint8Array): SolvedBlock | undefined {
-  if (bytes.length < 8) return undefined
+  if (bytes.length < 12) return undefined
   const buffer = bytes.slice().buffer
-  const [size, count] = new Uint32Array(buffer, 0, 2) as unknown as [number, number]
-  if (bytes.length !== 8 + (size + 1) * 4 + count * 4 + size * 8 + count) return undefined
+  const [size, count, margins] = new Uint32Array(buffer, 0, 3) as unknown as [number, number, number]
+  if (bytes.length !== 12 + (size + 1) * 4 + count * 5 + size * 8 + margins * 4) return undefined
   let at = 8
   const take = <T>(
     make: new (buffer: ArrayBuffer, offset: number, length: number) => T,
@@ -95,6 +101,7 @@ export function decodeBlock(bytes: Uint8Array): SolvedBlock | undefined {
     columns: take(Uint32Array, count, 4),
     scales: take(Float32Array, size, 4),
     biases: take(Float32Array, size, 4),
+    margins: take(Float32Array, margins, 4),
     weights: take(Int8Array, count, 1),
   }
 }

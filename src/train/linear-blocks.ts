@@ -17,6 +17,7 @@ export interface BlocksJob {
   readonly matrix: LinearMatrix
   readonly space: SolverSpace
   readonly problems: LinearProblems
+  readonly heldOut: Uint32Array
   readonly options: LinearOptions
   readonly seed: number
   /** One shared integer: the next block to take. */
@@ -39,7 +40,7 @@ export async function solveBlocks(job: BlocksJob, { signal, onProgress }: RunOpt
     if (kept) {
       solved.push({ index, block: kept })
     } else {
-      const dense = solver.solve(problems, block, options, job.seed)
+      const dense = solver.solve(problems, block, job.heldOut, options, job.seed)
       const result = quantizeBlock(dense, block.size, options.prune)
       if (file !== undefined) await writeFileAtomic(file, encodeBlock(result))
       solved.push({ index, block: result })

@@ -23,6 +23,24 @@ type Pass = (
   threshold: number,
 ) => number // prettier-ignore
 
+type Margins = (
+  rows: number,
+  order: number,
+  offsets: number,
+  columns: number,
+  values: number,
+  weights: number,
+  bias: number,
+  margins: number,
+) => void // prettier-ignore
+
+interface SolverKernels {
+  pass4: Pass
+  pass16: Pass
+  margins4: Margins
+  margins16: Margins
+}
+
 /** Addresses of one thread's working space. */
 export interface SolverSpace {
   readonly weights: number
@@ -31,9 +49,10 @@ export interface SolverSpace {
   readonly rights: number
   readonly skips: number
   readonly diagonals: number
+  readonly margins: number
 }
 
-export function allocateSolverSpace(arena: Arena, { rows, features }: LinearMatrix): SolverSpace {
+export function allocateSolverSpace(arena: Arena, { rows, features }: LinearMatrix, heldOut: number): SolverSpace {
   return {
     weights: arena.allocate((features + 1) * 64),
     alphas: arena.allocate(rows * 64),
@@ -41,6 +60,7 @@ export function allocateSolverSpace(arena: Arena, { rows, features }: LinearMatr
     rights: arena.allocate(rows * 2),
     skips: arena.allocate(rows),
     diagonals: arena.allocate(64),
+    margins: arena.allocate(heldOut * 64),
   }
 }
 
@@ -51,16 +71,18 @@ export interface DenseBlock {
   /** Columns that occur in the block's rows, ascending; undefined: all. */
   readonly columns: Uint32Array | undefined
   readonly passes: number
+  /** Margins of the held-out rows before they were trained on, [held-out rows x width]. */
+  readonly margins: Float32Array
 }
 
 export class BlockSolver {
   readonly #arena: Arena
   readonly #matrix: LinearMatrix
   readonly #space: SolverSpace
-  readonly #kernels: { pass4: Pass; pass16: Pass }
+  readonly #kernels: SolverKernels
   readonly #marks: Uint8Array
 
-  private constructor(arena: Arena, matrix: LinearMatrix, space: SolverSpace, kernels: { pass4: Pass; pass16: Pass }) {
+  private constructor(arena: Arena, matrix: LinearMatrix, space: SolverSpace, kernels: SolverKernels) {
     this.#arena = arena
     this.#matrix = matrix
     this.#space = space
@@ -72,47 +94,83 @@ export class BlockSolver {
     return new BlockSolver(arena, matrix, space, await loadKernels('dual-svm', arena.memory))
   }
 
-  /** Solves one block on the rows where its group is active; `without` leaves out rows r with without[r] = 1. */
+  /**
+   * Solves one block on the rows where its group is active: first without the held-out rows, for their honest margins, then, starting from that
+   * solution, with them.
+   */
   solve(
     problems: LinearProblems,
     block: ProblemBlock,
+    heldOut: Uint32Array,
     options: LinearOptions,
     seed: number,
-    without?: Uint8Array,
   ): DenseBlock {
-    const { rows, features, offsets, columns, values, norms } = this.#matrix
+    const { rows, features, offsets, columns, values } = this.#matrix
     const space = this.#space
-    const { groupRows, yesRows } = problems
+    const { groupRows } = problems
     const active = groupRows.rows.subarray(groupRows.offsets[block.group]!, groupRows.offsets[block.group + 1]!)
-    const used = without ? active.filter((row) => without[row] === 0) : active
     const width = block.size <= 4 ? 4 : 16
-    const whole = used.length * 2 > rows
-    const touched = whole ? undefined : this.#touched(used)
-    const weights = this.#arena.f32(space.weights, (features + 1) * width)
-    const alphas = this.#arena.f32(space.alphas, rows * width)
+    const touched = active.length * 2 > rows ? undefined : this.#touched(active)
+    this.#clear(active, touched, width)
+    this.#label(problems, block)
+    this.#arena.f32(space.diagonals, 16).fill(0.5 / options.cost)
+    let passes = 0
+    if (heldOut.length > 0) {
+      const held = new Set(heldOut)
+      passes += this.#descend(
+        active.filter((row) => !held.has(row)),
+        block,
+        width,
+        options,
+        [seed, block.group, 0],
+      )
+      this.#arena.u32(space.order, heldOut.length).set(heldOut)
+      const margins = width === 4 ? this.#kernels.margins4 : this.#kernels.margins16
+      margins(heldOut.length, space.order, offsets, columns, values, space.weights, 1, space.margins)
+    }
+    passes += this.#descend(active, block, width, options, [seed, block.group, 1])
+    return {
+      width,
+      weights: this.#arena.f32(space.weights, (features + 1) * width),
+      columns: touched,
+      passes,
+      margins: this.#arena.f32(space.margins, heldOut.length * width),
+    }
+  }
+
+  #clear(active: Uint32Array, touched: Uint32Array | undefined, width: number): void {
+    const { rows, features } = this.#matrix
+    const weights = this.#arena.f32(this.#space.weights, (features + 1) * width)
+    const alphas = this.#arena.f32(this.#space.alphas, rows * width)
     if (touched) {
       weights.fill(0, 0, width)
       for (const column of touched) weights.fill(0, (column + 1) * width, (column + 2) * width)
-      for (const row of used) alphas.fill(0, row * width, (row + 1) * width)
+      for (const row of active) alphas.fill(0, row * width, (row + 1) * width)
     } else {
       weights.fill(0)
       alphas.fill(0)
     }
-    const rights = this.#arena.u16(space.rights, rows)
+  }
+
+  #label({ yesRows }: LinearProblems, { first, size }: ProblemBlock): void {
+    const rights = this.#arena.u16(this.#space.rights, this.#matrix.rows)
     rights.fill(0)
-    this.#arena.u8(space.skips, rows).fill(0)
-    for (let p = 0; p < block.size; p++) {
-      const problem = block.first + p
-      for (let i = yesRows.offsets[problem]!; i < yesRows.offsets[problem + 1]!; i++)
+    for (let p = 0; p < size; p++) {
+      for (let i = yesRows.offsets[first + p]!; i < yesRows.offsets[first + p + 1]!; i++)
         rights[yesRows.rows[i]!]! |= 1 << p
     }
-    this.#arena.f32(space.diagonals, 16).fill(0.5 / options.cost)
+  }
+
+  /** Passes over the rows, each in another order, until no condition is violated by more than the tolerance. Returns their number. */
+  #descend(used: Uint32Array, { size }: ProblemBlock, width: 4 | 16, options: LinearOptions, key: number[]): number {
+    const { rows, offsets, columns, values, norms } = this.#matrix
+    const space = this.#space
+    this.#arena.u8(space.skips, rows).fill(0)
     const order = this.#arena.u32(space.order, used.length)
     const pass = width === 4 ? this.#kernels.pass4 : this.#kernels.pass16
-    const live = 2 ** block.size - 1
-    let passes = 0
-    while (passes < options.maxPasses) {
-      const shuffle = permutation(used.length, random(seed, 'linear', block.group, passes))
+    const live = 2 ** size - 1
+    for (let passes = 1; ; passes++) {
+      const shuffle = permutation(used.length, random('linear', ...key, passes))
       for (let i = 0; i < used.length; i++) order[i] = used[shuffle[i]!]!
       const worst = pass(
         used.length,
@@ -130,10 +188,8 @@ export class BlockSolver {
         space.skips,
         options.tolerance / 10,
       ) // prettier-ignore
-      passes++
-      if (worst < options.tolerance) break
+      if (worst < options.tolerance || passes >= options.maxPasses) return passes
     }
-    return { width, weights, columns: touched, passes }
   }
 
   #touched(rows: Uint32Array): Uint32Array {

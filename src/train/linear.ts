@@ -1,20 +1,19 @@
 /** Training of the `ngram` model: support vector machines on hashed n-grams, for any head layout, without a native runtime. */
+import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
 import { NgramModel } from '../models/ngram.ts'
-import type { NgramParts } from '../models/ngram-parts.ts'
 import { defaultNgrams } from '../text/ngram-hasher.ts'
 import { writeFileAtomic } from '../util/atomic.ts'
 import { InputError } from '../util/errors.ts'
-import { sha256OfJson } from '../util/hash.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { runInWorker, workerUrl } from '../util/worker.ts'
 import { defaultLinearOptions, type LinearOptions } from './linear-options.ts'
 import { linearProblems } from './linear-problems.ts'
-import { type LinearJob, labelStatistics } from './linear-run.ts'
+import type { HeldOut, LinearJob, LinearResult } from './linear-run.ts'
 
 export interface LinearTraining {
   /** The rows' texts, in the order of the targets. */
@@ -32,16 +31,22 @@ export interface LinearTraining {
   workFolder?: string
 }
 
+export interface TrainedNgram {
+  readonly model: NgramModel
+  /** A tenth of the training rows with the logits they had before they were trained on: to tune thresholds on, without giving rows away. */
+  readonly heldOut: HeldOut
+}
+
 /**
  * Trains an `ngram` model (Hsieh et al., A dual coordinate descent method for large-scale linear SVM, 2008), in worker threads.
  * @throws InputError `ROWS_EMPTY`, `ROWS_TARGETS` (as many targets as texts), `RESUME_MISMATCH` (the work folder is another training's);
  * InterruptedError when the signal fires: finished parts stay in the work folder.
  * @example
  * const layout = flat().layout(tree, { multiLabel: false, terminals: tree.leaves })
- * const model = await trainLinear({ texts, layout, targets: headTargets(layout, tree, labels), tree })
+ * const { model } = await trainLinear({ texts, layout, targets: headTargets(layout, tree, labels), tree })
  * model.score(['a new text']) // logits of the layout's units
  */
-export async function trainLinear(training: LinearTraining, run: RunOptions = {}): Promise<NgramModel> {
+export async function trainLinear(training: LinearTraining, run: RunOptions = {}): Promise<TrainedNgram> {
   const { texts, layout, targets, tree, workFolder, seed = 0 } = training
   const options: LinearOptions = { ...defaultLinearOptions, ...training.options }
   if (texts.length === 0)
@@ -53,7 +58,8 @@ export async function trainLinear(training: LinearTraining, run: RunOptions = {}
     )
   const job: LinearJob = {
     texts,
-    labels: labelStatistics(layout, targets),
+    layout,
+    targets,
     problems: linearProblems(layout, targets, options.ancestors, tree),
     options,
     seed,
@@ -61,21 +67,21 @@ export async function trainLinear(training: LinearTraining, run: RunOptions = {}
     workFolder,
   }
   if (workFolder !== undefined) await claimWorkFolder(workFolder, job)
-  const parts = await runInWorker<LinearJob, NgramParts>(workerUrl(import.meta.url, './linear-worker.ts'), job, run)
-  return NgramModel.fromParts(parts)
+  const { parts, heldOut } = await runInWorker<LinearJob, LinearResult>(
+    workerUrl(import.meta.url, './linear-worker.ts'),
+    job,
+    run,
+  )
+  return { model: await NgramModel.fromParts(parts), heldOut }
 }
 
 /** Notes in the work folder what is trained there; throws if it is something else. */
-async function claimWorkFolder(folder: string, { texts, labels, problems, options, seed }: LinearJob): Promise<void> {
-  const fingerprint = sha256OfJson([
-    defaultNgrams,
-    texts,
-    [...labels.labels],
-    [...problems.yesRows.rows],
-    problems.blocks,
-    options,
-    seed,
-  ]) // prettier-ignore
+async function claimWorkFolder(folder: string, { texts, problems, options, seed }: LinearJob): Promise<void> {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([defaultNgrams, texts.length, problems.blocks, options, seed]))
+  for (const text of texts) hash.update(`${text}\0`)
+  hash.update(problems.yesRows.rows)
+  const fingerprint = hash.digest('hex')
   const file = join(folder, 'ngram-training.json')
   await mkdir(folder, { recursive: true })
   const found = await readFile(file, 'utf8').catch(() => undefined)

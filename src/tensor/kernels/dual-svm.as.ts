@@ -131,3 +131,35 @@ export function pass4(
   }
   return largest(violated)
 }
+
+/** Margins of the listed rows, 16 problems a row, one after the other into `margins`. */
+export function margins16(
+  rows: u32, order: u32, offsets: u32, columns: u32, values: u32, weights: u32, bias: f32, margins: u32,
+): void {
+  for (let r: u32 = 0; r < rows; r++) {
+    const row = load<u32>(order + (r << 2))
+    const last = columns + (load<u32>(offsets + (row << 2), 4) << 2)
+    for (let q: u32 = 0; q < 64; q += 16) {
+      let m = f32x4.mul(v128.load(weights + q), f32x4.splat(bias))
+      for (let j = columns + (load<u32>(offsets + (row << 2)) << 2); j < last; j += 4) {
+        m = f32x4.add(m, f32x4.mul(v128.load(weights + q + (load<u32>(j) << 6), 64), v128.load32_splat(j + values - columns)))
+      }
+      v128.store(margins + (r << 6) + q, m)
+    }
+  }
+}
+
+/** The same for 4 problems. */
+export function margins4(
+  rows: u32, order: u32, offsets: u32, columns: u32, values: u32, weights: u32, bias: f32, margins: u32,
+): void {
+  for (let r: u32 = 0; r < rows; r++) {
+    const row = load<u32>(order + (r << 2))
+    const last = columns + (load<u32>(offsets + (row << 2), 4) << 2)
+    let m = f32x4.mul(v128.load(weights), f32x4.splat(bias))
+    for (let j = columns + (load<u32>(offsets + (row << 2)) << 2); j < last; j += 4) {
+      m = f32x4.add(m, f32x4.mul(v128.load(weights + (load<u32>(j) << 4), 16), v128.load32_splat(j + values - columns)))
+    }
+    v128.store(margins + (r << 4), m)
+  }
+}
