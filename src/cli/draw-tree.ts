@@ -6,7 +6,7 @@ import { printable, truncate } from './text-width.ts'
 export interface DrawOptions {
   columns: number
   paint: Paint
-  /** About so many lines. Default 40. */
+  /** About so many lines. Default 30. */
   lines?: number
   /** Said after a label's name, for example its number of rows. */
   remark?: (id: number) => string
@@ -18,7 +18,7 @@ const mostRoots = 12
 const childrenSteps = [8, 5, 3, 2, 0]
 
 export function drawTree(tree: LabelTree, options: DrawOptions): string[] {
-  const { lines = 40 } = options
+  const { lines = 30 } = options
   for (const children of childrenSteps) {
     const drawn = drawLevels(tree, children, options)
     if (drawn.length <= lines || children === 0) return drawn

@@ -42,7 +42,7 @@ export function metricLines(metrics: Metrics, terminal: Terminal): string[] {
   if (pairs.length > 0) entries.push(['siblings', pairs])
   const weakest = weakestLabels(metrics, columns - 16)
   if (weakest.length > 0) entries.push(['weakest', weakest])
-  return facts(entries, (name) => paint('dim', name))
+  return facts(entries, (name) => paint('dim', name), columns)
 }
 
 function levelTable({ levels }: Metrics): string[] {

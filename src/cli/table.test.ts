@@ -43,4 +43,6 @@ it('facts stand in one column, further values below', () => {
     ['next', ['a', 'b']],
   ] as const
   expect(facts(entries, (name) => name)).toEqual(['model  out', 'next   a', '       b'])
+  const long = facts([['what', 'a value that does not fit one line']], (name) => name, 30)
+  expect(long).toEqual(['what  a value that does not', '      fit one line'])
 })

@@ -1,5 +1,5 @@
 /** Plain tables: columns aligned by display width, numbers to the right, two spaces between. */
-import { padEnd, padStart, textWidth, truncateMiddle } from './text-width.ts'
+import { padEnd, padStart, textWidth, truncateMiddle, wrap } from './text-width.ts'
 
 export interface Column {
   head?: string
@@ -38,14 +38,19 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   )
 }
 
-/** Lines of `name  value`, names dimmed by `paint` and padded to one width; several values make continuation lines. */
+/**
+ * Lines of `name  value`, names padded to one width and styled by `paint`. A value that is one text is wrapped to `columns`; a list of lines
+ * is taken as it is.
+ */
 export function facts(
   entries: readonly (readonly [name: string, value: string | readonly string[]])[],
   paint: (name: string) => string,
+  columns = Number.POSITIVE_INFINITY,
 ): string[] {
   const width = Math.max(...entries.map(([name]) => textWidth(name)))
+  const room = Math.max(20, columns - width - gap.length)
   return entries.flatMap(([name, value]) =>
-    (typeof value === 'string' ? [value] : value).map(
+    (typeof value === 'string' ? wrap(value, room) : value).map(
       (line, index) => `${index === 0 ? paint(padEnd(name, width)) : ' '.repeat(width)}${gap}${line}`,
     ),
   )

@@ -43,9 +43,7 @@ async function showSystems(name: string | undefined, session: Session): Promise<
     ]
     await session.print(...(index > 0 ? ['', ...lines] : lines))
   }
-  const example = shown.find((method) => describeOptions(method.schema).length > 0)
-  if (example && name === undefined)
-    await session.print('', `use one with: espalier train DATA --out DIR --method ${example.info.name}`)
+  if (name === undefined) await session.print('', 'use one with: espalier train DATA --out DIR --method NAME')
 }
 
 function describeMethod({ info, schema }: MethodFactory): Record<string, unknown> {

@@ -133,7 +133,7 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
       ['time', formatSeconds(seconds)],
       ['next', [`${command} evaluate ${shellWord(out)} TEST_FILE`, `${command} predict ${shellWord(out)} "a text"`]],
     ] as const
-    await session.print(...facts(entries, (name) => session.stdout.paint('dim', name)))
+    await session.print(...facts(entries, (name) => session.stdout.paint('dim', name), session.stdout.columns))
   } finally {
     await model.close()
   }
@@ -183,5 +183,5 @@ function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): str
     ],
     ...(warnings.length === 0 ? [] : [['notes', warnings] as const]),
   ] as const
-  return facts(entries, (name) => stdout.paint('dim', name))
+  return facts(entries, (name) => stdout.paint('dim', name), stdout.columns)
 }

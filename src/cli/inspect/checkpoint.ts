@@ -34,7 +34,7 @@ export async function inspectCheckpoint(path: string, session: Session): Promise
         ),
       ],
     ]
-    await session.print(...facts(entries, (name) => paint('dim', name)))
+    await session.print(...facts(entries, (name) => paint('dim', name), columns))
   } finally {
     await checkpoint.close()
   }

@@ -32,6 +32,7 @@ export async function inspectClassifier(folder: string, session: Session): Promi
         ...treeEntries(tree, columns),
       ],
       (name) => paint('dim', name),
+      columns,
     ),
     '',
     ...drawTree(tree, { columns, paint }),

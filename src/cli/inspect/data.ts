@@ -25,7 +25,7 @@ export async function inspectData(path: string, options: ReadOptions, session: S
     })
   }
   const { paint, columns } = session.stdout
-  await session.print(...facts(entriesOf(path, description, columns), (name) => paint('dim', name)))
+  await session.print(...facts(entriesOf(path, description, columns), (name) => paint('dim', name), columns))
   const { tree, labels } = description
   if (!tree) return
   const rows = rowsBelow(description)

@@ -70,7 +70,7 @@ export async function inspectLabels(path: string, session: Session): Promise<voi
   if (session.json) return session.printJson({ kind: 'labels', path, ...treeFacts(tree) })
   const { paint, columns } = session.stdout
   await session.print(
-    ...facts([['label tree', path], ...treeEntries(tree, columns)], (name) => paint('dim', name)),
+    ...facts([['label tree', path], ...treeEntries(tree, columns)], (name) => paint('dim', name), columns),
     '',
     ...drawTree(tree, { columns, paint }),
   )
