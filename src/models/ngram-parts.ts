@@ -89,14 +89,7 @@ export async function readNgramParts(
           where: { file: folder, tensor: name },
         },
       )
-    const bytes = await checkpoint.read(name)
-    return {
-      dtype: info.dtype,
-      buffer:
-        bytes.byteOffset % 4 === 0 && bytes.buffer.byteLength === bytes.byteLength
-          ? bytes.buffer
-          : bytes.slice().buffer,
-    }
+    return { dtype: info.dtype, buffer: new Uint8Array(await checkpoint.read(name)).buffer }
   }
   const u32 = async (name: string) => new Uint32Array((await read(name, 'U32')).buffer)
   const f32 = async (name: string) => new Float32Array((await read(name, 'F32')).buffer)

@@ -83,10 +83,10 @@ export function encodeBlock(block: SolvedBlock): Uint8Array {
 /** The block that `encodeBlock` wrote, or undefined if the bytes are not one. */
 export function decodeBlock(bytes: Uint8Array): SolvedBlock | undefined {
   if (bytes.length < 12) return undefined
-  const buffer = bytes.slice().buffer
+  const { buffer } = new Uint8Array(bytes)
   const [size, count, margins] = new Uint32Array(buffer, 0, 3) as unknown as [number, number, number]
   if (bytes.length !== 12 + (size + 1) * 4 + count * 5 + size * 8 + margins * 4) return undefined
-  let at = 8
+  let at = 12
   const take = <T>(
     make: new (buffer: ArrayBuffer, offset: number, length: number) => T,
     length: number,
