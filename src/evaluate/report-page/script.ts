@@ -5,8 +5,8 @@ import { drawCurves } from './client/curves.ts'
 import { drawDetail } from './client/detail.ts'
 import { drawLabels } from './client/labels.ts'
 import { drawMap } from './client/map.ts'
+import { mapLayout } from './client/map-layout.ts'
 import { createPage } from './client/page.ts'
-import { partition } from './client/partition.ts'
 import { createPlot } from './client/plot.ts'
 import { drawReliability } from './client/reliability-chart.ts'
 import { rowViews } from './client/row-view.ts'
@@ -16,7 +16,7 @@ import { type Parts, start } from './client/start.ts'
 const parts: Parts = {
   createPage,
   rowViews,
-  partition,
+  mapLayout,
   drawMap,
   confusionTables,
   drawDetail,

@@ -59,8 +59,8 @@ main > section:first-child { padding-top: 22px; }
 .figures dt { color: var(--soft); font-size: 13px; margin-top: 2px; }
 .figures > div { min-width: 62px; }
 .figures dt small { display: block; }
-.figures.small { display: grid; grid-template-columns: repeat(5, auto); gap: 8px 10px; margin-top: 12px; justify-content: space-between; }
-.figures.small dd { font-size: 18px; font-weight: 560; }
+.figures.small { display: grid; grid-template-columns: repeat(5, max-content); gap: 8px 6px; margin-top: 12px; justify-content: space-between; }
+.figures.small dd { font-size: 17px; font-weight: 560; }
 .figures.small dt { font-size: 12.5px; margin: 0; }
 .summary { display: grid; grid-template-columns: minmax(0, 1fr); gap: 10px 56px; margin-top: 22px; }
 @media (min-width: 1000px) { .summary { grid-template-columns: minmax(380px, 2fr) 5fr; } }
@@ -96,6 +96,7 @@ td.share a, td.f1 b { position: relative; }
   box-shadow: inset 0 -1px var(--paper); user-select: none;
 }
 .node.thin { box-shadow: none; }
+.node.low { font-size: 11px; line-height: 1; }
 .node span { overflow: hidden; text-overflow: ellipsis; min-width: 0; }
 .node b { flex: none; }
 .node i { flex: none; font-style: normal; opacity: .88; margin-left: auto; }
@@ -124,7 +125,8 @@ td.share a, td.f1 b { position: relative; }
 #detail th small { margin-left: 8px; }
 .mistakes thead th { padding-left: 10px; }
 .bar { width: 30%; text-align: left; position: relative; }
-.bar span { position: absolute; left: 10px; top: 5px; bottom: 5px; width: calc((100% - 10px) * var(--w)); background: var(--orange-wash); border-radius: 1px; }
+#detail .mistakes th[scope=row], #detail .mistakes td { vertical-align: top; }
+.bar span { position: absolute; left: 10px; top: 5px; height: 14px; width: calc((100% - 10px) * var(--w)); background: var(--orange-wash); border-radius: 1px; }
 .bar b { position: relative; padding-left: 5px; }
 td.f1 { position: relative; width: 108px; min-width: 96px; }
 td.f1::before { background: var(--c); opacity: 1; }
@@ -132,7 +134,7 @@ td.f1::before { background: var(--c); opacity: 1; }
 #detail .weak th[scope=row], #detail .weak td { vertical-align: top; }
 #detail .weak small.above { display: block; margin: 0; max-width: 100%; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .weak { table-layout: fixed; }
-.weak td:last-child { width: 62px; }
+.weak td:last-child { width: 6em; }
 .matrix { table-layout: fixed; }
 #detail .matrix th, #detail .matrix td { border: 0; padding: 0; }
 #detail .matrix th[scope=row] { padding-right: 8px; }

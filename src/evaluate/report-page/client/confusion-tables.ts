@@ -72,7 +72,7 @@ export function confusionTables(page: Page): ConfusionTables {
         {
           title: words,
           style: count === 0 ? undefined : `--s:${strength.toFixed(3)}`,
-          class: strength > 0.6 ? 'strong' : undefined,
+          class: strength > 0.85 ? 'strong' : undefined,
         },
         count === 0 ? '' : page.count(count),
       )

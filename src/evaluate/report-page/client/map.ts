@@ -1,10 +1,9 @@
 /** The label tree as a zoomable icicle: levels from left to right, area = support, colour = F1. A click selects a label and zooms to it. */
+import type { MapLayout } from './map-layout.ts'
 import type { Page } from './page.ts'
-import type { Partition } from './partition.ts'
 
-export function drawMap(page: Page, places: Partition, host: HTMLElement, tip: HTMLElement): void {
+export function drawMap(page: Page, layout: MapLayout, host: HTMLElement, tip: HTMLElement): void {
   const { h, size } = page
-  const { value, top, bottom, depthBelow } = places
   const strip = 26
   const drawn = new Map<number, HTMLElement>()
   const board = h('div', {
@@ -14,8 +13,13 @@ export function drawMap(page: Page, places: Partition, host: HTMLElement, tip: H
   })
   host.append(board)
 
-  /** A label is looked at from its own place if it has children, else from its parent's. */
-  const focusOf = (id: number): number => (id < 0 || page.children(id).length > 0 ? id : page.parent(id))
+  /** The label whose inside is shown: the selected one or the nearest above it with several children that have rows. */
+  const focusOf = (id: number): number => {
+    let at = id
+    while (at >= 0 && page.children(at).filter((child) => page.data.support[child]! > 0).length < 2)
+      at = page.parent(at)
+    return at
+  }
   const nameOf = (id: number): string => (id < 0 ? 'All labels' : page.title(id))
   const describe = (id: number): string =>
     id < 0
@@ -26,8 +30,8 @@ export function drawMap(page: Page, places: Partition, host: HTMLElement, tip: H
 
   /** What fits beside a name. */
   const figures = (id: number, width: number): HTMLElement[] => [
-    ...(width > 300 ? [h('i', {}, page.rows(page.data.support[id]!))] : []),
-    ...(width > 96 ? [h('b', {}, page.score(page.f1(id)))] : []),
+    ...(width > 250 ? [h('i', {}, page.rows(page.data.support[id]!))] : []),
+    ...(width > 110 ? [h('b', {}, page.score(page.f1(id)))] : []),
   ]
 
   const place = (id: number, box: [number, number, number, number], kind: string): HTMLElement => {
@@ -49,8 +53,6 @@ export function drawMap(page: Page, places: Partition, host: HTMLElement, tip: H
     const width = board.clientWidth
     const height = board.clientHeight
     const keep = new Set<number>()
-    const from = top[focus + 1]!
-    const scale = height / Math.max(1e-12, bottom[focus + 1]! - from)
     const strips = [-1, ...(focus < 0 ? [] : page.path(focus))]
     for (const [i, id] of strips.entries()) {
       keep.add(id)
@@ -58,57 +60,20 @@ export function drawMap(page: Page, places: Partition, host: HTMLElement, tip: H
       element.replaceChildren(h('span', {}, nameOf(id)))
     }
     const left = strips.length * strip
-    const columns = Math.max(1, Math.min(depthBelow[focus + 1]!, Math.max(2, Math.floor((width - left) / 118))))
-    const columnWidth = (width - left) / columns
-    const box = (id: number, last: number, column: number): [number, number, number, number] => {
-      const y = (top[id + 1]! - from) * scale
-      return [left + column * columnWidth, y, columnWidth - 1, (bottom[last + 1]! - from) * scale - y]
-    }
-    /** Neighbours too thin to see apart, as one block of their mean F1, and what lies below them likewise. */
-    const drawPile = (ids: readonly number[], column: number): void => {
-      if (ids.length === 0 || column === columns) return
-      const first = ids[0]!
-      let weight = 0
-      let f1 = 0
-      for (const id of ids) {
-        weight += value[id + 1]!
-        f1 += page.f1(id) * value[id + 1]!
+    for (const box of layout.boxes(focus, width - left, height)) {
+      const { id } = box
+      keep.add(id)
+      const kind = box.pileF1 !== undefined ? 'pile thin' : box.height < 17 ? 'low' : ''
+      const element = place(id, [left + box.left, box.top, box.width - 1, box.height], kind)
+      if (box.pileF1 !== undefined) {
+        element.className = `node pile thin ${page.shadeOf(box.pileF1)}`
+        element.replaceChildren()
+        continue
       }
-      keep.add(first)
-      const element = place(first, box(first, ids.at(-1)!, column), 'pile')
-      element.className = `node pile thin ${page.shadeOf(f1 / weight)}`
-      element.replaceChildren()
-      drawPile(
-        ids.flatMap((id) => page.children(id).filter((child) => value[child + 1]! > 0)),
-        column + 1,
-      )
+      if (id === chosen) element.classList.add('chosen')
+      if (box.more && box.height >= 12) element.classList.add('inner')
+      element.replaceChildren(...(box.height < 12 ? [] : [h('span', {}, nameOf(id)), ...figures(id, box.width)]))
     }
-    const visit = (id: number, column: number): void => {
-      if (column === columns) return
-      let pile: number[] = []
-      const close = (): void => {
-        drawPile(pile, column)
-        pile = []
-      }
-      for (const child of page.children(id)) {
-        const tall = (bottom[child + 1]! - top[child + 1]!) * scale
-        if (tall === 0) continue
-        if (tall < 1.5) {
-          pile.push(child)
-          if ((bottom[child + 1]! - top[pile[0]! + 1]!) * scale >= 3) close()
-          continue
-        }
-        close()
-        keep.add(child)
-        const more = tall >= 12 && column === columns - 1 && page.children(child).length > 0
-        const element = place(child, box(child, child, column), more ? 'inner' : '')
-        if (child === chosen) element.classList.add('chosen')
-        element.replaceChildren(...(tall < 12 ? [] : [h('span', {}, nameOf(child)), ...figures(child, columnWidth)]))
-        visit(child, column + 1)
-      }
-      close()
-    }
-    visit(focus, 0)
     for (const [id, element] of drawn) {
       if (keep.has(id)) continue
       element.remove()

@@ -6,8 +6,8 @@ import type { drawCurves } from './curves.ts'
 import type { drawDetail } from './detail.ts'
 import type { drawLabels } from './labels.ts'
 import type { drawMap } from './map.ts'
+import type { mapLayout } from './map-layout.ts'
 import type { createPage } from './page.ts'
-import type { partition } from './partition.ts'
 import type { createPlot } from './plot.ts'
 import type { drawReliability } from './reliability-chart.ts'
 import type { rowViews } from './row-view.ts'
@@ -16,7 +16,7 @@ import type { drawRows } from './rows.ts'
 export interface Parts {
   createPage: typeof createPage
   rowViews: typeof rowViews
-  partition: typeof partition
+  mapLayout: typeof mapLayout
   drawMap: typeof drawMap
   confusionTables: typeof confusionTables
   drawDetail: typeof drawDetail
@@ -34,7 +34,7 @@ export function start(parts: Parts): void {
   const rows = parts.rowViews(page)
   const asked = /^#label-(\d+)$/.exec(location.hash)?.[1]
   if (asked !== undefined && Number(asked) < page.size) page.select(Number(asked))
-  parts.drawMap(page, parts.partition(page), host('map-board'), host('tip'))
+  parts.drawMap(page, parts.mapLayout(page), host('map-board'), host('tip'))
   parts.drawDetail(page, rows, parts.confusionTables(page), host('detail'))
   parts.drawLabels(page, host('label-table'))
   parts.drawConfusions(page, rows, host('confusion-list'))
