@@ -70,7 +70,7 @@ export class Graph {
 
   private tensor(dtype: Dtype, shape: Shape, name?: string): Tensor {
     const id = this.counter++
-    return new Tensor(this, id, name ?? `t${id}`, dtype, shape)
+    return new Tensor(this, id, name ?? `%${id}`, dtype, shape)
   }
 
   private addInput(kind: GraphInput['kind'], name: string, dtype: Dtype, shape: Shape): Tensor {

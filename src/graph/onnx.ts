@@ -8,35 +8,41 @@ import { formatShape, type Shape } from './shape.ts'
 const irVersion = 10
 const opset = 20
 
-/** The nodes and inputs that some outputs need, in order. */
+/** The nodes and inputs that some outputs need, in order, with the outputs under the names they were asked for. */
 export interface Program {
   readonly nodes: readonly OnnxNode[]
   readonly inputs: readonly GraphInput[]
   readonly constants: readonly string[]
-  /** Output names, and the value each stands for. */
   readonly outputs: ReadonlyMap<string, Tensor>
 }
 
-/** Cuts a graph down to what `outputs` need. Values that are inputs or constants themselves go through an Identity node. */
+/**
+ * Cuts a graph down to what `outputs` need. The node that makes an output is renamed; only inputs, constants and values that are asked for twice
+ * go through an Identity node, which copies.
+ * @throws InputError `GRAPH_NAME` if an output is named like an input.
+ */
 export function program(graph: Graph, outputs: Readonly<Record<string, Tensor>>): Program {
-  const wanted = new Map(Object.entries(outputs))
-  for (const [name, tensor] of wanted) {
+  const renamed = new Map<string, string>()
+  for (const [name, tensor] of Object.entries(outputs)) {
     if (tensor.graph !== graph) throw new InputError('GRAPH_MIXED', `Output ${name} belongs to another graph`)
-    if (graph.inputs.has(tensor.name) || graph.constants.has(tensor.name))
-      wanted.set(name, graph.emit('Identity', [tensor], [{ dtype: tensor.dtype, shape: tensor.shape }])[0]!)
+    if (graph.inputs.has(name)) throw new InputError('GRAPH_NAME', `Output ${name} is named like an input of the graph`)
+    const taken = renamed.has(tensor.name) || graph.inputs.has(tensor.name) || graph.constants.has(tensor.name)
+    const made = taken ? graph.emit('Identity', [tensor], [{ dtype: tensor.dtype, shape: tensor.shape }])[0]! : tensor
+    renamed.set(made.name, name)
   }
-  const needed = new Set([...wanted.values()].map(({ name }) => name))
+  const needed = new Set(renamed.keys())
   const nodes: OnnxNode[] = []
+  const rename = (name: string) => renamed.get(name) ?? name
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((name) => needed.has(name))) continue
-    nodes.push(node)
+    nodes.push({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) })
     for (const name of node.inputs) if (name !== '') needed.add(name)
   }
   return {
     nodes: nodes.reverse(),
     inputs: [...graph.inputs.values()].filter(({ tensor }) => needed.has(tensor.name)),
     constants: [...graph.constants.keys()].filter((name) => needed.has(name)),
-    outputs: wanted,
+    outputs: new Map(Object.entries(outputs)),
   }
 }
 
@@ -76,9 +82,7 @@ export function encodeOnnx(
     }
   }
   for (const { tensor } of free) body.message(11, encodeValue(tensor.name, tensor.dtype, tensor.shape))
-  // One value may be asked for under two names; the session maps names to values.
-  const values = new Map([...part.outputs.values()].map((tensor) => [tensor.name, tensor]))
-  for (const tensor of values.values()) body.message(12, encodeValue(tensor.name, tensor.dtype, tensor.shape))
+  for (const [name, { dtype, shape }] of part.outputs) body.message(12, encodeValue(name, dtype, shape))
   const model = new ProtoWriter().int(1, irVersion).string(2, 'espalier').message(7, body)
   model.message(8, new ProtoWriter().string(1, '').int(2, opset))
   model.message(8, new ProtoWriter().string(1, 'com.microsoft').int(2, 1))

@@ -1,6 +1,6 @@
 /** A compiled graph: feeds in, outputs out, without copies where the runtime allows it. */
 import type * as ort from 'onnxruntime-web'
-import { InputError, RunError } from '../util/errors.ts'
+import { InputError, RunError, throwIfAborted } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { type Dtype, type HostArray, hostArray } from './dtype.ts'
 import type { Graph, GraphInput, Tensor } from './graph.ts'
@@ -41,6 +41,7 @@ export async function compile(
   outputs: Readonly<Record<string, Tensor>>,
   options: CompileOptions = {},
 ): Promise<Session> {
+  throwIfAborted(options.signal)
   const runtime = await loadRuntime(options.runtime, options)
   const part = program(graph, outputs)
   const bytes = encodeOnnx(graph, part, options.weights)
@@ -140,12 +141,12 @@ export class Session {
       const buffer = fetches[name] ?? this.boundOutputs.get(name)
       if (buffer) buffers.set(name, buffer)
       // The wasm runtime does not write into given tensors: it copies out of its own memory below.
-      asked[tensor.name] ??= buffer && this.runtime === 'native' ? this.wrap(name, tensor, buffer, dims) : null
+      asked[name] = buffer && this.runtime === 'native' ? this.wrap(name, tensor, buffer, dims) : null
     }
     const results = await this.session.run(given, asked)
     const out: Record<string, HostArray> = {}
-    for (const [name, tensor] of this.outputs) {
-      const data = results[tensor.name]!.data as HostArray
+    for (const name of this.outputs.keys()) {
+      const data = results[name]!.data as HostArray
       const buffer = buffers.get(name)
       if (buffer && buffer !== data) (buffer as Uint8Array).set(data as Uint8Array)
       out[name] = buffer ?? data

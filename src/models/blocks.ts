@@ -93,7 +93,7 @@ export class Modules {
   }
 
   dropout(x: Tensor, rate: number, name: string): Tensor {
-    return this.training ? dropout(x, rate, `dropout ${name}`) : x
+    return this.training ? dropout(x, rate, name) : x
   }
 }
 
@@ -138,7 +138,7 @@ export function transformerLayer(
     positions === 'all' ? split(query) : reshape(query, ['B', heads, 1, size]),
     split(m.dense(x, names.key)),
     split(m.dense(x, names.value)),
-    { mask, ...(m.training ? { dropout: { rate: attentionDropout, name: `dropout ${names.query}` } } : {}) },
+    { mask, ...(m.training ? { dropout: { rate: attentionDropout, name: names.query } } : {}) },
   )
   const joined =
     positions === 'all'

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fixtureSource } from '../../test/support/safetensors.ts'
-import { encoderModel, loadWeights, openEncoder, readEncoderConfig } from './index.ts'
+import { loadRuntime } from '../graph/index.ts'
+import { encoderModel, exportEncoder, loadWeights, openEncoder, readEncoderConfig } from './index.ts'
 
 const fixtures = fileURLToPath(new URL('../../test/fixtures/encoders', import.meta.url))
 
@@ -28,6 +29,24 @@ for (const name of ['bert', 'bert-gelu-new', 'roberta', 'distilbert']) {
       await encoder.close()
     })
 
+    test('logits of fixed weights, of an exported file and of both runtimes are the same', async () => {
+      const weights = await loadWeights(model, fixtureSource(folder))
+      const ids = expected.ids[0]!
+      for (const options of [{ fixed: true }, { runtime: 'wasm' as const }, { threads: 2 }]) {
+        const encoder = await openEncoder(model, weights, 'logits', options)
+        const [logits] = await encoder.run([ids])
+        expect(largestDifference(logits!, expected.logits[0]!)).toBeLessThan(1e-4)
+        await encoder.close()
+      }
+      const { ort } = await loadRuntime('native')
+      const session = await ort.InferenceSession.create(exportEncoder(model, weights, 'logits'))
+      const int64 = (values: readonly number[]) =>
+        new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length])
+      const { logits } = await session.run({ input_ids: int64(ids), attention_mask: int64(ids.map(() => 1)) })
+      expect(largestDifference(logits!.data as Float32Array, expected.logits[0]!)).toBeLessThan(1e-4)
+      await session.release()
+    })
+
     test('hidden states of transformers, one text at a time', async () => {
       const encoder = await openEncoder(model, await loadWeights(model, fixtureSource(folder)), 'hidden')
       const hidden = await encoder.run(expected.ids, { batchSize: 1 })
@@ -37,3 +56,25 @@ for (const name of ['bert', 'bert-gelu-new', 'roberta', 'distilbert']) {
     })
   })
 }
+
+test('mean pooling averages over the tokens of each text', async () => {
+  const folder = `${fixtures}/bert`
+  const model = encoderModel(readEncoderConfig(JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'))), {
+    pooling: 'mean',
+  })
+  const expected: { ids: number[][]; hidden: number[][][] } = JSON.parse(
+    readFileSync(`${folder}/expected.json`, 'utf8'),
+  )
+  const encoder = await openEncoder(model, await loadWeights(model, fixtureSource(folder)), 'pooled')
+  const pooled = await encoder.run(expected.ids)
+  for (const [row, states] of expected.hidden.entries()) {
+    const mean = states[0]!.map((_, j) => states.reduce((sum, state) => sum + state[j]!, 0) / states.length)
+    expect(largestDifference(pooled[row]!, mean)).toBeLessThan(1e-4)
+  }
+  await encoder.close()
+})
+
+test('an encoder without a classifier gives no logits', async () => {
+  const model = encoderModel(readEncoderConfig({ model_type: 'bert', hidden_size: 12 }))
+  await expect(openEncoder(model, new Map(), 'logits')).rejects.toMatchObject({ code: 'ENCODER_OUTPUT' })
+})

@@ -11,6 +11,11 @@ export interface OpenEncoderOptions extends RunOptions {
   runtime?: RuntimeName
   /** Default 1. */
   threads?: number
+  /**
+   * The weights will not change: the session keeps a copy in the layout its kernels like best, which makes single texts about a third faster.
+   * Default false.
+   */
+  fixed?: boolean
 }
 
 export interface EncodeOptions extends RunOptions {
@@ -20,7 +25,7 @@ export interface EncodeOptions extends RunOptions {
 
 /**
  * Opens an encoder for one kind of output: `logits` [units], `pooled` [hidden] (what the classifier sees) or `hidden` [tokens, hidden] per text.
- * The weights are used in place: later changes of them show in later runs.
+ * The weights are used in place, so later changes of them show in later runs, unless they are declared fixed.
  * @example
  * const encoder = await openEncoder(model, await loadWeights(model, checkpoint), 'logits')
  * const [logits] = await encoder.run([tokenizer.encode('book a table', 64)])
@@ -38,10 +43,9 @@ export async function openEncoder(
     throw new InputError('ENCODER_OUTPUT', 'The encoder has no classifier, so it gives no logits', {
       help: 'make the model with the number of units',
     })
-  const session = await compile(graph, { output: tensor }, options)
-  const bound: [string, HostArray][] = []
-  for (const [name, data] of weights) if (session.has(name)) bound.push([name, data])
-  session.bind(new Map(bound))
+  const inGraph = new Map<string, HostArray>([...weights].filter(([name]) => built.parameters.has(name)))
+  const session = await compile(graph, { output: tensor }, options.fixed ? { ...options, weights: inGraph } : options)
+  session.bind(new Map([...inGraph].filter(([name]) => session.has(name))))
   return new EncoderRuntime(model, weights, output, session)
 }
 

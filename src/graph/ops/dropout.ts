@@ -16,7 +16,7 @@ export function dropout(x: Tensor, rate: number, name: string): Tensor {
     throw new InputError('DROPOUT_RATE', `Expected a dropout rate in [0, 1), received ${rate}`)
   const threshold = Math.min(255, Math.round(rate * 256))
   if (threshold === 0) return x
-  const bytes = x.graph.randomBytes(name, x.shape)
+  const bytes = x.graph.randomBytes(`dropout ${name}`, x.shape)
   const keep = cast(greaterOrEqual(bytes, threshold), x.dtype)
   return mul(x, mul(keep, 256 / (256 - threshold)))
 }
