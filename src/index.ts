@@ -14,7 +14,14 @@ export { type Dataset, datasetOf, type RowInput, readDataset } from './data/data
 export type { DataFormat, ReadOptions, Row, RowOptions } from './data/row.ts'
 export { type Split, type SplitOptions, splitRows } from './data/split.ts'
 export { writeJsonl } from './data/write-jsonl.ts'
-export type { LabelScores, LevelScores, Metrics } from './evaluate/metrics.ts'
+export { type IdSets, idSets, type ScoredIds, scoredIds } from './evaluate/id-sets.ts'
+export {
+  computeMetrics,
+  type EvaluationInput,
+  type LabelScores,
+  type LevelScores,
+  type Metrics,
+} from './evaluate/metrics.ts'
 export { type Curve, type Report, renderReport } from './evaluate/report.ts'
 export type { HeadLayout, UnitGroup } from './labels/head-layout.ts'
 export { formatPath, type LabelNode, LabelTree, type LabelTreeJson } from './labels/label-tree.ts'

@@ -20,7 +20,9 @@ const out = 'demo-out'
 const dataFolder = fileURLToPath(new URL('../../../data/clinc150', import.meta.url))
 /** Parts of the training rows on which the learning curve is measured. */
 const shares = [0.125, 0.25, 0.5]
-const questions = ['how much is the tire pressure', 'book a table for two at eight', 'my card was stolen last night']
+/** Parts of the training rows on which smaller models are trained, for the learning curve. */
+const shares = [1 / 16, 1 / 8, 1 / 4, 1 / 2]
+const questions = ['check tire pressure', 'my card was stolen', 'play some jazz']
 
 export function configure(command: Command, session: Session): void {
   command
@@ -38,6 +40,7 @@ async function runDemo(session: Session): Promise<void> {
   const { learningCurve } = await import('../../classify/curves.ts')
   const { train } = await import('../../classify/train.ts')
   const { evaluate } = await import('../../classify/evaluate.ts')
+  const { learningCurve } = await import('../../classify/curves.ts')
   const { predict } = await import('../../classify/predict.ts')
   const { renderReport } = await import('../../evaluate/report.ts')
   const { run, stdout } = session
@@ -109,7 +112,7 @@ async function runDemo(session: Session): Promise<void> {
     await say('report', page)
     await say('model', `${join(out, 'model')}  ${formatBytes(await folderSize(join(out, 'model')))}`)
     const command = commandName()
-    await say('next', `${command} predict ${shellWord(join(out, 'model'))} "what is my balance"`)
+    await say('next', `${command} predict ${shellWord(join(out, 'model'))} "book a flight"`)
     await say('', `${command} train YOUR_DATA.csv --out my-model`)
   } finally {
     await model.close()
