@@ -20,8 +20,6 @@ const out = 'demo-out'
 const dataFolder = fileURLToPath(new URL('../../../data/clinc150', import.meta.url))
 /** Parts of the training rows on which the learning curve is measured. */
 const shares = [0.125, 0.25, 0.5]
-/** Parts of the training rows on which smaller models are trained, for the learning curve. */
-const shares = [1 / 16, 1 / 8, 1 / 4, 1 / 2]
 const questions = ['check tire pressure', 'my card was stolen', 'play some jazz']
 
 export function configure(command: Command, session: Session): void {
@@ -40,7 +38,6 @@ async function runDemo(session: Session): Promise<void> {
   const { learningCurve } = await import('../../classify/curves.ts')
   const { train } = await import('../../classify/train.ts')
   const { evaluate } = await import('../../classify/evaluate.ts')
-  const { learningCurve } = await import('../../classify/curves.ts')
   const { predict } = await import('../../classify/predict.ts')
   const { renderReport } = await import('../../evaluate/report.ts')
   const { run, stdout } = session
