@@ -52,7 +52,7 @@ function levelTable({ levels }: Metrics): string[] {
       { head: 'accuracy', align: 'right' },
       { head: 'micro-F1', align: 'right' },
       { head: 'macro-F1', align: 'right' },
-      { head: 'labels given', align: 'right' },
+      { head: 'gold labels', align: 'right' },
     ],
     levels.map((level) => [
       String(level.level),

@@ -20,7 +20,7 @@ export function modelEntries(settings: ClassifierSettings, record: ModelRecord):
   const { encoder, parameters, rows } = record
   const model = [encoder ?? '', method, parameters === undefined ? '' : plural(parameters, 'parameter')]
   const answers = settings.multiLabel ? 'several paths a row, by thresholds' : 'one path a row'
-  const tuned = `${answers}; temperature ${formatNumber(settings.temperature)}`
+  const tuned = settings.temperature === 1 ? answers : `${answers}; temperature ${formatNumber(settings.temperature)}`
   return [
     ['method', model.filter(Boolean).join(' · ')],
     ...(rows?.train === undefined ? [] : [['rows', rowsText(rows)] as [string, string]]),

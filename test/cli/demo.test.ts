@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { espalier, failure, filesBelow } from './espalier.ts'
+import { espalier, failure, filesBelow, main } from './espalier.ts'
 
 const { folder, write } = temporaryFolder()
 
@@ -16,8 +16,8 @@ it('trains, measures and answers on the bundled data, and replaces what it wrote
   expect(stdout).toMatch(/^✔ train ngram +15,000 rows .* dev path 0\.\d\d$/m)
   expect(stdout).toMatch(/^✔ evaluate test +4,500 rows +path 0\.\d\d +domain 0\.\d\d +hF 0\.\d\d +ECE 0\.\d\d$/m)
   expect(stdout).toMatch(/^worst siblings +\w+ ↔ \w+ \(\d+\)/m)
-  expect(stdout).toContain('"how much is the tire pressure" → auto_and_commute › tire_pressure')
-  expect(lines.every((line) => line.length <= 100)).toBe(true)
+  expect(stdout).toContain('"check tire pressure" → auto_and_commute › tire_pressure')
+  expect(lines.every((line) => line.length <= 80 || line.includes(main))).toBe(true)
   expect(existsSync(join(folder, 'demo-out/model/model.safetensors'))).toBe(true)
   const page = readFileSync(join(folder, 'demo-out/report.html'), 'utf8')
   expect(page).toContain('tire_pressure')
