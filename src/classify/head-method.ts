@@ -21,7 +21,7 @@ export interface HeadContext {
 export interface HeadMethod {
   readonly name: string
   readonly options: Record<string, unknown>
-  /** Strength of logit adjustment during training (Menon et al., 2021); 0 is off. */
+  /** Strength of logit adjustment, see logit-adjustment.ts; 0 is off. */
   readonly logitAdjustment: number
   layout(tree: LabelTree, context: HeadContext): HeadLayout
 }

@@ -1,7 +1,6 @@
 /** Trains the scorer of an encoder for a head layout: fine-tunes a checkpoint, or trains `mini` from scratch with a vocabulary of its own. */
 import { join } from 'node:path'
 import { resolveModel } from '../checkpoint/resolve-model.ts'
-import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import { headTargets } from '../labels/head-targets.ts'
 import type { EncoderConfig } from '../models/index.ts'
 import { encoderModel, miniConfig, readEncoderConfig } from '../models/index.ts'
@@ -17,6 +16,7 @@ import {
 import { trainEncoder } from '../train/train-encoder.ts'
 import { readJson } from '../util/json.ts'
 import { classifierConfig, defaultMaxLength, encoderScorer } from './encoder-scorer.ts'
+import { adjustmentOf } from './logit-adjustment.ts'
 import type { TrainOptions } from './options.ts'
 import type { Scorer } from './scorer.ts'
 import type { ScorerTraining } from './train-scorer.ts'
@@ -55,7 +55,7 @@ export async function trainEncoderScorer(training: ScorerTraining, encoder: stri
     layout,
     train: { rows: tokens(train), targets },
     ...(dev === undefined ? {} : { dev: { rows: tokens(dev), targets: headTargets(layout, tree, dev.labels) } }),
-    ...(method.logitAdjustment > 0 ? { adjustment: logPriors(layout, targets, method.logitAdjustment) } : {}),
+    adjustment: adjustmentOf(layout, targets, method.logitAdjustment),
     options: loop,
     ...(workFolder === undefined ? {} : { workFolder, resume: options.resume ?? false }),
   }
@@ -97,16 +97,4 @@ function defined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], 
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>
   }
-}
-
-/** Per unit `strength` times the log of its share among the right units of its group; one row is added everywhere, so that none is infinite. */
-function logPriors(layout: HeadLayout, targets: HeadTargets, strength: number): Float32Array {
-  const counts = new Float64Array(layout.unitNodes.length).fill(1)
-  for (const unit of targets.rightUnits) counts[unit]!++
-  const priors = new Float32Array(counts.length)
-  for (const { start, end } of layout.groups) {
-    const total = counts.subarray(start, end).reduce((sum, count) => sum + count, 0)
-    for (let unit = start; unit < end; unit++) priors[unit] = strength * Math.log(counts[unit]! / total)
-  }
-  return priors
 }

@@ -1,11 +1,13 @@
 /** Trains the `ngram` scorer for a head layout. */
 import { trainLinear } from '../train/linear.ts'
+import { adjustmentOf } from './logit-adjustment.ts'
 import { ngramScorer } from './ngram-scorer.ts'
 import type { Scorer } from './scorer.ts'
 import type { ScorerTraining } from './train-scorer.ts'
 
 export async function trainNgramScorer({
   tree,
+  method,
   layout,
   targets,
   train,
@@ -24,5 +26,6 @@ export async function trainNgramScorer({
     },
     options,
   )
-  return ngramScorer(model)
+  const adjustment = adjustmentOf(layout, targets, method.logitAdjustment)
+  return ngramScorer(adjustment ? await model.shifted(adjustment.map((value) => -value)) : model)
 }

@@ -127,6 +127,22 @@ it('trains on labels with several parents', async () => {
   expect(metrics).toMatchObject({ exactPath: 1, consistency: 1 })
 })
 
+it('favours rare siblings with logit adjustment', async () => {
+  const skewed = datasetOf([
+    ...rows(24).filter(({ labels }) => labels[0]![1] !== 'visa'),
+    ...rows(3).filter(({ labels }) => labels[0]![1] === 'visa'),
+  ])
+  const text = ['something else entirely']
+  const shares = []
+  for (const logitAdjustment of [0, 1]) {
+    const model = await train(skewed, { method: conditionalSoftmax({ logitAdjustment }), threads: 1 })
+    const [answer] = await predict(model, text, { topK: 4 })
+    const of = (name: string) => answer!.top.find(({ path }) => path[1] === name)!.probability
+    shares.push(of('visa') / of('hotel'))
+  }
+  expect(shares[1]!).toBeGreaterThan(2 * shares[0]!)
+})
+
 it('learns paths that stop at an inner node', async () => {
   const stops = Array.from({ length: 24 }, (_, i) => ({ text: `general money matter ${i}`, labels: [['bank']] }))
   for (const method of [flat(), conditionalSoftmax(), perNode()]) {

@@ -100,6 +100,12 @@ export class NgramModel {
     await writeSafetensors(`${folder}/model.safetensors`, ngramTensors(this.#parts))
   }
 
+  /** The same model with `by[unit]` added to every logit of a unit. */
+  shifted(by: Float32Array): Promise<NgramModel> {
+    const unitShifts = this.#parts.unitShifts.map((shift, unit) => shift + by[unit]!)
+    return NgramModel.fromParts({ ...this.#parts, unitShifts })
+  }
+
   get ngrams(): NgramOptions {
     return this.#parts.ngrams
   }

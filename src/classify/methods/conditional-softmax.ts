@@ -6,8 +6,8 @@ import { siblingGroups } from '../sibling-groups.ts'
 
 /**
  * At every parent its children compete; probabilities multiply along the path. Needs a tree and one path per row.
- * `logitAdjustment` (0 or more, default 0; 1 is the published setting) adds that many log priors to the logits while training, which favours
- * rare siblings (Menon et al., Long-tail learning via logit adjustment, 2021).
+ * `logitAdjustment` (0 or more, default 0; 1 is the published setting) favours rare siblings by that many log priors (Menon et al., Long-tail
+ * learning via logit adjustment, 2021).
  * @throws InputError `METHOD_DATA` for several paths per row, or labels with several parents.
  * @example
  * const model = await train(rows, { method: conditionalSoftmax({ logitAdjustment: 1 }) })
