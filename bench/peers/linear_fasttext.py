@@ -58,6 +58,7 @@ def main():
         )
     model.save_model(options.model)
     trained = time.perf_counter()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
 
     tests = read(options.test)
     texts = [words(row["text"]) for row in tests]
@@ -83,9 +84,10 @@ def main():
         json.dumps(
             {
                 **scores,
-                "trainSeconds": trained - started,
+                "wallSeconds": trained - started,
+                "cpuSeconds": usage.ru_utime + usage.ru_stime,
+                "peakRssBytes": usage.ru_maxrss * 1024,
                 "predictPerSecond": len(tests) / (after - before),
-                "peakRssBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "modelBytes": os.path.getsize(options.model),
             }
         )

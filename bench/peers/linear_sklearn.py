@@ -53,6 +53,7 @@ def main():
     with open(options.model, "wb") as file:
         pickle.dump(model, file)
     trained = time.perf_counter()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
 
     tests = read(options.test)
     before = time.perf_counter()
@@ -72,9 +73,10 @@ def main():
         json.dumps(
             {
                 **scores,
-                "trainSeconds": trained - started,
+                "wallSeconds": trained - started,
+                "cpuSeconds": usage.ru_utime + usage.ru_stime,
+                "peakRssBytes": usage.ru_maxrss * 1024,
                 "predictPerSecond": len(tests) / (after - before),
-                "peakRssBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "modelBytes": os.path.getsize(options.model),
             }
         )
