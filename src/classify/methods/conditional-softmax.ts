@@ -18,6 +18,7 @@ export const conditionalSoftmax = defineHeadMethod(
     summary: 'At every parent its children compete; probabilities multiply along the path. One path per row.',
     source: 'Goodman, Classes for fast maximum entropy training, 2001; logit adjustment: Menon et al., 2021',
     status: 'works',
+    results: 'docs/results/heads.md',
   },
   v.object({ logitAdjustment: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(10)), 0) }),
   (tree, { multiLabel, terminals }) => {

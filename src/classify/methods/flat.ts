@@ -14,6 +14,7 @@ export const flat = defineHeadMethod(
       'One decision over all labels where paths end; with several labels per row, one yes-or-no for every label.',
     source: 'standard',
     status: 'works',
+    results: 'docs/results/heads.md',
   },
   v.object({}),
   (tree, { multiLabel, terminals }) => {

@@ -15,6 +15,7 @@ export const perNode = defineHeadMethod(
       'One yes-or-no per label, asked only where its parent holds. For several labels per row, several parents, partial paths.',
     source: 'Silla and Freitas, A survey of hierarchical classification across different application domains, 2011',
     status: 'works',
+    results: 'docs/results/heads.md',
   },
   v.object({}),
   (tree) => ({ activation: 'sigmoid', ...siblingGroups(tree) }),
