@@ -1,7 +1,7 @@
 /** What the sparse linear trainer can be told. One set of defaults, found by cross-validation on training data, serves all data sets. */
 
 export interface LinearOptions {
-  /** Cost of margin errors, C of the support vector machine; above 0. Default 1. */
+  /** Cost of margin errors, C of the support vector machine; above 0. Two labels that exclude each other, one balanced problem, take half of it. Default 1. */
   readonly cost: number
   /** Passes over the rows at most. Default 30. */
   readonly maxPasses: number

@@ -19,6 +19,8 @@ export interface ProblemBlock {
   readonly group: number
   readonly first: number
   readonly size: number
+  /** Two units share the one problem of this block. */
+  readonly twoWay: boolean
 }
 
 export interface LinearProblems {
@@ -66,7 +68,8 @@ export function linearProblems(
   const parts: { problem: number; factor: number }[][] = Array.from(unitNodes, () => [])
   for (const [group, { parent, start, end }] of groups.entries()) {
     const first = yesUnits.length
-    if (activation === 'softmax' && end - start === 2) {
+    const twoWay = activation === 'softmax' && end - start === 2
+    if (twoWay) {
       yesUnits.push([start + 1])
       parts[start]!.push({ problem: first, factor: -0.5 })
       parts[start + 1]!.push({ problem: first, factor: 0.5 })
@@ -88,7 +91,7 @@ export function linearProblems(
       }
     }
     for (let at = first; at < yesUnits.length; at += problemsPerBlock)
-      blocks.push({ group, first: at, size: Math.min(problemsPerBlock, yesUnits.length - at) })
+      blocks.push({ group, first: at, size: Math.min(problemsPerBlock, yesUnits.length - at), twoWay })
   }
   return {
     count: yesUnits.length,
