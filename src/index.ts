@@ -26,6 +26,21 @@ export { type Curve, type Report, renderReport } from './evaluate/report.ts'
 export type { HeadLayout, UnitGroup } from './labels/head-layout.ts'
 export { formatPath, type LabelNode, LabelTree, type LabelTreeJson } from './labels/label-tree.ts'
 export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'
+export {
+  type MergeOptions,
+  type MergeResult,
+  type MergeRunOptions,
+  type ModelToMerge,
+  merge,
+  mergeRecipe,
+  planMerge,
+  planRecipe,
+} from './merge/merge.ts'
+export { defineMergeMethod, type MergeMethod, type MethodDefinition, perModel, shared } from './merge/merge-method.ts'
+export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
+export * from './merge/methods/index.ts'
+export type { Conflict, MergePlan } from './merge/plan/merge-plan.ts'
+export type { Condition, Setting } from './merge/settings.ts'
 export { EspalierError, InputError, InterruptedError, type Place, RunError } from './util/errors.ts'
 export type { MethodInfo } from './util/method.ts'
 export type { Progress, RunOptions } from './util/progress.ts'

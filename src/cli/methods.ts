@@ -17,10 +17,15 @@ export async function headMethods(): Promise<MethodFactory<HeadMethod>[]> {
   return Object.values(await import('../classify/methods/index.ts')) as MethodFactory<HeadMethod>[]
 }
 
+/** The methods of `merge`. */
+export async function mergeMethods(): Promise<MethodFactory[]> {
+  return Object.values(await import('../merge/methods/index.ts')) as unknown as MethodFactory[]
+}
+
 /** The methods of all verbs, by verb and name. */
 export async function allMethods(): Promise<MethodFactory[]> {
   const key = ({ info }: MethodFactory) => `${info.verb} ${info.name}`
-  return [...(await headMethods())].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  return [...(await headMethods()), ...(await mergeMethods())].sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }
 
 /** The method of that name. Throws InputError `METHOD_UNKNOWN`. */

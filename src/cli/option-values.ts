@@ -65,3 +65,24 @@ export function namesOf(option: string): (text: string) => string | string[] {
 
 /** Collects an option that may be given several times. */
 export const collect = (text: string, before: string[] = []): string[] => [...before, text]
+
+/** A parser of sizes in bytes: `300MB`, `1.5GB`, `2GiB`, or a plain number. */
+export function bytesIn(option: string): (text: string) => number {
+  const units: Record<string, number> = {
+    '': 1,
+    b: 1,
+    kb: 1e3,
+    mb: 1e6,
+    gb: 1e9,
+    kib: 2 ** 10,
+    mib: 2 ** 20,
+    gib: 2 ** 30,
+  }
+  return (text) => {
+    const [, number, unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? []
+    const factor = units[unit.toLowerCase()]
+    if (number === undefined || factor === undefined || Number(number) === 0)
+      refuse(option, 'a size', text, 'write a number with a unit, such as 300MB or 1GB')
+    return Math.round(Number(number) * factor)
+  }
+}

@@ -1,8 +1,7 @@
 /** The merge verb: several checkpoints into one, by a recipe file or by a call. */
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { InputError } from '../util/errors.ts'
-import { partialFolder, type RunMergeOptions, runMerge } from './engine/run-merge.ts'
+import { type RunMergeOptions, runMerge } from './engine/run-merge.ts'
 import type { MergeMethod } from './merge-method.ts'
 import { assertRunnable, prepareMerge } from './plan/build-plan.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
@@ -12,8 +11,10 @@ import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from '.
 import type { Scalar, Setting } from './settings.ts'
 
 export interface MergeRunOptions extends RunMergeOptions {
-  /** Threads (default: the machine's cores). */
+  /** Threads at most (default: the machine's cores). */
   threads?: number
+  /** Bytes of memory to stay under; fewer threads and shorter blocks are used. */
+  maxMemory?: number
 }
 
 export interface MergeResult {
@@ -56,10 +57,7 @@ export async function planMerge(
   models: readonly ModelToMerge[],
   options: Omit<MergeOptions, 'out'>,
 ): Promise<MergePlan> {
-  const { plan } = await prepareMerge(recipeFor(models, options), {
-    ...options,
-    threads: options.threads ?? availableParallelism(),
-  })
+  const { plan } = await prepareMerge(recipeFor(models, options), options)
   return plan
 }
 
@@ -79,7 +77,7 @@ export async function mergeRecipe(
 /** Plans a recipe without reading weights. */
 export async function planRecipe(recipe: string | Recipe, options: MergeRunOptions = {}): Promise<MergePlan> {
   const read = typeof recipe === 'string' ? await readRecipe(recipe) : recipe
-  const { plan } = await prepareMerge(read, { ...options, threads: options.threads ?? availableParallelism() })
+  const { plan } = await prepareMerge(read, options)
   return plan
 }
 
@@ -90,12 +88,10 @@ async function mergeByRecipe(
   given?: MergeMethod,
 ): Promise<MergeResult> {
   const start = performance.now()
-  const threads = options.threads ?? availableParallelism()
-  const { plan, method } = await prepareMerge(recipe, { ...options, threads, ...(given ? { method: given } : {}) })
+  const { plan, method } = await prepareMerge(recipe, { ...options, ...(given ? { method: given } : {}) })
   assertRunnable(plan)
   const result = await runMerge(plan, method, out, {
     ...options,
-    threads,
     record: { recipe: recipe.text, ...options.record },
   })
   return { ...result, plan, seconds: (performance.now() - start) / 1000 }
@@ -119,7 +115,10 @@ function recipeFor(models: readonly ModelToMerge[], options: Omit<MergeOptions, 
     return {
       model: ref(model),
       settings: new Map(
-        Object.entries(settings).map(([key, setting]) => [key, { setting, place: { key: `${model} › ${key}` } }]),
+        Object.entries(settings as Record<string, Setting<Scalar>>).map(([key, setting]) => [
+          key,
+          { setting, place: { key: `${model} › ${key}` } },
+        ]),
       ),
       place,
     }
@@ -138,5 +137,3 @@ function recipeFor(models: readonly ModelToMerge[], options: Omit<MergeOptions, 
     missing,
   }
 }
-
-export { partialFolder }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { version } from '../../src/util/version.ts'
 import { espalier } from './espalier.ts'
 
-const verbs = ['train', 'evaluate', 'predict', 'inspect', 'systems', 'demo']
+const verbs = ['train', 'evaluate', 'predict', 'merge', 'inspect', 'systems', 'demo']
 
 /** What every verb's help must name: the options of issue and docs. */
 const options: Record<string, string[]> = {
@@ -13,6 +13,7 @@ const options: Record<string, string[]> = {
   ],
   evaluate: ['--report', '--min-confidence', '--unknown-labels', '--text', '--labels-column', '--separator'],
   predict: ['--input', '--top-k', '--min-confidence', '--jsonl', '--threads', '--text'],
+  merge: ['--plan', '--seed', '--threads', '--max-memory', '--max-shard-size', '--resume', '--force'],
   inspect: ['--text', '--labels-column', '--separator'],
   systems: [],
   demo: [],

@@ -17,6 +17,7 @@ export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'Train a classifier on labelled texts', load: () => import('./train.ts') },
   { name: 'evaluate', summary: 'Measure a classifier on labelled texts', load: () => import('./evaluate.ts') },
   { name: 'predict', summary: 'Find the label path of each text', load: () => import('./predict.ts') },
+  { name: 'merge', summary: 'Merge checkpoints by a recipe (mergekit YAML)', load: () => import('./merge.ts') },
   {
     name: 'inspect',
     summary: 'Describe a classifier, a checkpoint, a data file or a label tree',

@@ -33,7 +33,7 @@ export interface MergeJob {
   /** Which survey to take; without one the tensors are merged. */
   readonly survey?: number
   readonly settled: unknown
-  readonly blockLength?: number
+  readonly blockLength: number
 }
 
 export const taken = 0
@@ -94,7 +94,7 @@ function taskOf(
     onBlock() {
       if (Atomics.load(job.control, stopped) !== 0) throw new InterruptedError()
     },
-    ...(job.blockLength === undefined ? {} : { blockLength: job.blockLength }),
+    blockLength: job.blockLength,
   })
   return { task, sources: origin ? [...opened, origin] : opened }
 }

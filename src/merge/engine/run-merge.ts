@@ -25,7 +25,6 @@ import { writeHeads } from './write-heads.ts'
 
 export interface RunMergeOptions extends RunOptions {
   seed?: number
-  threads?: number
   /** Continue an unfinished merge of the same plan. */
   resume?: boolean
   /** Replace an output folder that this package wrote. */
@@ -141,7 +140,7 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
       ledger,
       labels: new Map(plan.inputs.map(({ key, label }) => [key, label])),
       settled: undefined,
-      ...(options.blockLength === undefined ? {} : { blockLength: options.blockLength }),
+      blockLength: options.blockLength ?? plan.blockLength,
     },
   }
 }
@@ -239,16 +238,21 @@ async function computeAll(
   )
   const survey = merged.flatMap((index) => method.definition.surveys?.(plan.tensors[index]!.options as never) ?? [])
   for (let step = 0; step < surveys && left.length > 0; step++) {
-    const parts = await spread({ ...job, order: Int32Array.from(merged), survey: step, settled }, method, options)
+    const parts = await spread({ ...job, order: Int32Array.from(merged), survey: step, settled }, method, plan, options)
     const [first, ...others] = parts.filter((part) => part !== undefined) as unknown[]
     const total = others.reduce((a, b) => survey[step]!.combine(a, b), first)
     settled = survey[step]!.settle(total, settled)
   }
-  await spread({ ...job, order: Int32Array.from(left), settled }, method, options)
+  await spread({ ...job, order: Int32Array.from(left), settled }, method, plan, options)
 }
 
 /** Runs a job on all threads; the first failure stops the others. */
-async function spread(job: MergeJob, method: MergeMethod, options: RunMergeOptions): Promise<unknown[]> {
+async function spread(
+  job: MergeJob,
+  method: MergeMethod,
+  plan: MergePlan,
+  options: RunMergeOptions,
+): Promise<unknown[]> {
   const { signal, onProgress } = options
   throwIfAborted(signal)
   job.control.fill(0)
@@ -266,7 +270,7 @@ async function spread(job: MergeJob, method: MergeMethod, options: RunMergeOptio
   try {
     if (!inCatalogue(method)) return [await runMergeJob(job, method.definition, { onProgress: progress(0) })]
     const url = workerUrl(import.meta.url, './merge-worker.ts')
-    const threads = Math.max(1, Math.min(options.threads ?? 1, job.order.length))
+    const threads = Math.max(1, Math.min(plan.threads, job.order.length))
     const runs = Array.from({ length: threads }, (_, thread) =>
       runInWorker<MergeJob, unknown>(url, job, { onProgress: progress(thread) }).catch((error: unknown) => {
         stop()

@@ -10,7 +10,7 @@ import { formatModelRef } from '../recipe/model-ref.ts'
 import { type Recipe, recipeModels } from '../recipe/recipe.ts'
 import { settleOptions } from '../settle-options.ts'
 import { Conflicts } from './conflicts.ts'
-import { estimate } from './estimate.ts'
+import { estimate, type Limits } from './estimate.ts'
 import { planHeads } from './heads.ts'
 import { closeInputs, type MergeInput, openInputs } from './merge-inputs.ts'
 import type { MergePlan, PlannedTensor } from './merge-plan.ts'
@@ -22,7 +22,10 @@ import { isHead, isInputEmbedding, isOutputEmbedding, isVocabulary } from './ten
 export interface PlanOptions extends RunOptions {
   /** A method made in code; without one the recipe's name decides. */
   method?: MergeMethod
+  /** Threads at most (default: the machine's cores). */
   threads?: number
+  /** Bytes of memory to stay under. */
+  maxMemory?: number
 }
 
 export interface PreparedMerge {
@@ -40,7 +43,7 @@ export async function prepareMerge(recipe: Recipe, options: PlanOptions = {}): P
   try {
     const conflicts = new Conflicts()
     for (const remark of remarks) conflicts.add(remark)
-    return { plan: new Planner(recipe, method, inputs, conflicts).plan(options.threads), method }
+    return { plan: new Planner(recipe, method, inputs, conflicts).plan(options), method }
   } finally {
     await closeInputs(inputs)
   }
@@ -63,7 +66,7 @@ class Planner {
     this.reference = this.chooseReference()
   }
 
-  plan(threads?: number): MergePlan {
+  plan(limits: Limits): MergePlan {
     const { recipe, method, conflicts, reference } = this
     const { slots, layers } = outputSlots({
       recipe,
@@ -96,7 +99,7 @@ class Planner {
       config,
       companion: this.base?.checkpoint.folder ?? reference.checkpoint.folder,
       outputDtype,
-      ...estimate(method, tensors, heads.kept, threads),
+      ...estimate(method, tensors, heads.kept, limits),
     }
   }
 

@@ -1,24 +1,36 @@
 /** What a plan costs: bytes read and written, peak memory, and a guess of the time. */
 import { availableParallelism } from 'node:os'
 import { dtypes, tensorBytes } from '../../tensor/dtypes.ts'
+import { InputError } from '../../util/errors.ts'
 import type { MergeMethod } from '../merge-method.ts'
 import type { KeptHead, MergePlan, PlannedTensor, TensorSource } from './merge-plan.ts'
 
 /** Memory of the process before any block is read. */
 const processBytes = 80e6
 /** Of a worker thread and its code. */
-const workerBytes = 25e6
-const block = 32_768
-/** Elements a thread works through in a second, for all models together; measured on one core of a small server. */
-const elementsPerSecond = 0.5e9
+const workerBytes = 20e6
+/** Of the counters of a selection, for each model. */
+const counterBytes = 0.5e6
+const longestBlock = 32_768
+const shortestBlock = 4_096
+/** Elements that a thread works through in a second, over all models; measured on one core of a small server. */
+const elementsPerSecond = 0.3e9
 
-type Estimate = Pick<MergePlan, 'readBytes' | 'writeBytes' | 'peakBytes' | 'seconds' | 'threads'>
+export interface Limits {
+  /** Threads at most (default: the machine's cores). */
+  threads?: number
+  /** Bytes that the process may use at its peak. */
+  maxMemory?: number
+}
 
+type Estimate = Pick<MergePlan, 'readBytes' | 'writeBytes' | 'peakBytes' | 'seconds' | 'threads' | 'blockLength'>
+
+/** @throws InputError `MEMORY_LIMIT` if the limit is too small for one thread with the shortest blocks. */
 export function estimate(
   method: MergeMethod,
   tensors: readonly PlannedTensor[],
   heads: readonly KeptHead[],
-  wanted = availableParallelism(),
+  limits: Limits,
 ): Estimate {
   let readBytes = 0
   let writeBytes = 0
@@ -37,21 +49,43 @@ export function estimate(
   for (const { tensors } of heads)
     for (const { shape, source } of tensors)
       writeBytes += shape.reduce((product, size) => product * size, 1) * elementBytes(source)
-  const threads = Math.max(1, Math.min(wanted, tensors.length))
-  const rows = method.definition.memory === 'row' ? Math.max(block, widest) : block
-  const arrays = (most + 5) * 8
-  const blockBytes = rows * arrays + most * 0.7e6
+  const { definition } = method
+  const peak = (threads: number, blockLength: number) => {
+    const held = definition.memory === 'row' ? Math.max(blockLength, widest) : blockLength
+    return processBytes + threads * (workerBytes + held * (most + 6) * 8 + most * counterBytes)
+  }
+  const wanted = Math.max(1, Math.min(limits.threads ?? availableParallelism(), tensors.length))
+  const { threads, blockLength } = fitMemory(peak, wanted, limits.maxMemory)
+  const speed = elementsPerSecond * Math.min(threads, availableParallelism())
   return {
     readBytes,
     writeBytes,
     threads,
-    peakBytes: Math.round(processBytes + threads * (workerBytes + blockBytes)),
-    seconds: Math.max(
-      0.1,
-      0.3 +
-        (elements * (method.definition.passes ?? 1)) / (elementsPerSecond * Math.min(threads, availableParallelism())),
-    ),
+    blockLength,
+    peakBytes: Math.round(peak(threads, blockLength)),
+    seconds: 0.3 + (elements * (definition.passes ?? 1)) / speed,
   }
+}
+
+/** As many threads as fit, then as long blocks as fit. */
+function fitMemory(
+  peak: (threads: number, blockLength: number) => number,
+  threads: number,
+  maxMemory = Number.POSITIVE_INFINITY,
+): { threads: number; blockLength: number } {
+  while (threads > 1 && peak(threads, longestBlock) > maxMemory) threads--
+  let blockLength = longestBlock
+  while (blockLength > shortestBlock && peak(threads, blockLength) > maxMemory) blockLength /= 2
+  if (peak(threads, blockLength) <= maxMemory) return { threads, blockLength }
+  const needed = Math.ceil(peak(1, shortestBlock) / 1e6)
+  throw new InputError(
+    'MEMORY_LIMIT',
+    `This merge needs at least ${needed} MB of memory, the limit is ${Math.floor(maxMemory / 1e6)} MB`,
+    {
+      help: `pass --max-memory ${needed}MB or more`,
+      data: { needed: needed * 1e6, limit: maxMemory },
+    },
+  )
 }
 
 function elementBytes(source: TensorSource): number {

@@ -101,4 +101,6 @@ export interface MergePlan {
   readonly peakBytes: number
   readonly seconds: number
   readonly threads: number
+  /** Elements that a thread holds of each model at once. */
+  readonly blockLength: number
 }

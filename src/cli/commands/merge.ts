@@ -1,0 +1,209 @@
+/** `espalier merge`: a recipe in, a checkpoint's folder out; or, with --plan, what that would do. */
+import type { Command } from 'commander'
+import type { MergeResult } from '../../merge/merge.ts'
+import type { Conflict, MergePlan } from '../../merge/plan/merge-plan.ts'
+import { formatPlace, InputError, InterruptedError } from '../../util/errors.ts'
+import { typedCommand } from '../command-name.ts'
+import { formatBytes, formatNumber, formatSeconds, plural } from '../format.ts'
+import { bytesIn, wholeIn } from '../option-values.ts'
+import { examples } from '../run.ts'
+import type { Session } from '../session.ts'
+import { facts } from '../table.ts'
+import { wrap } from '../text-width.ts'
+
+interface MergeFlags {
+  plan?: boolean
+  seed?: number
+  threads?: number
+  maxMemory?: number
+  maxShardSize?: number
+  resume?: boolean
+  force?: boolean
+}
+
+export function configure(command: Command, session: Session): void {
+  command
+    .usage('RECIPE.yml [OUT] [--plan] [--json]')
+    .argument('<RECIPE>', 'a recipe: mergekit YAML')
+    .argument('[OUT]', 'the folder to write; not needed with --plan')
+    .option('--plan', 'show what would be read, merged and written, and every conflict; read no weights')
+    .option('--seed <N>', 'key of the random choices of dare and della (default: 0)', wholeIn('--seed', { least: 0 }))
+    .option('--threads <N>', "threads at most (default: the machine's cores)", wholeIn('--threads', { least: 1 }))
+    .option('--max-memory <SIZE>', 'memory to stay under, such as 300MB or 1GB', bytesIn('--max-memory'))
+    .option(
+      '--max-shard-size <SIZE>',
+      'largest size of one weights file, such as 2GB (default: 5GB)',
+      bytesIn('--max-shard-size'),
+    )
+    .option('--resume', 'continue where an earlier run of the same merge stopped')
+    .option('--force', 'replace an output folder that espalier wrote')
+    .addHelpText(
+      'after',
+      examples([
+        'espalier merge recipe.yml merged',
+        'espalier merge recipe.yml --plan',
+        'espalier merge recipe.yml merged --max-memory 400MB --resume',
+      ]),
+    )
+    .action((recipe: string, out: string | undefined, flags: MergeFlags) => runMerge(recipe, out, flags, session))
+}
+
+async function runMerge(file: string, out: string | undefined, flags: MergeFlags, session: Session): Promise<void> {
+  const { readRecipe } = await import('../../merge/recipe/read-recipe.ts')
+  const { mergeRecipe, planRecipe } = await import('../../merge/merge.ts')
+  const recipe = await readRecipe(file)
+  const { seed, threads, maxMemory, maxShardSize: maxShardBytes, resume, force } = flags
+  const options = { ...session.run, ...given({ seed, threads, maxMemory, maxShardBytes, resume, force }) }
+  if (flags.plan) {
+    const plan = await planRecipe(recipe, options)
+    session.settle()
+    if (session.json) await session.printJson(planDocument(plan))
+    else await session.print(...planLines(file, plan, session))
+    const blocking = plan.conflicts.filter(({ severity }) => severity === 'error').length
+    if (blocking > 0) process.exitCode = 2
+    return
+  }
+  if (out === undefined)
+    throw new InputError('USAGE', 'Missing argument OUT', {
+      help: 'name the folder to write: espalier merge RECIPE.yml OUT, or pass --plan',
+    })
+  try {
+    const result = await mergeRecipe(recipe, out, { ...options, record: { command: typedCommand() } })
+    session.settle()
+    if (session.json) await session.printJson(resultDocument(result))
+    else await session.print(...resultLines(result, session))
+  } catch (error) {
+    if (error instanceof InterruptedError) throw new InterruptedError(undefined, { help: 'continue with --resume' })
+    throw error
+  }
+}
+
+/** Only the options that were given. */
+function given<T extends object>(options: T): { [Key in keyof T]?: NonNullable<T[Key]> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
+}
+
+function planDocument(plan: MergePlan): Record<string, unknown> {
+  const { tensors, heads, ...rest } = plan
+  const shown = tensors.map(({ name, shape, dtype, action, keys, options }) => ({
+    name,
+    shape,
+    dtype,
+    action,
+    models: keys,
+    options,
+  }))
+  return {
+    ...rest,
+    heads: heads.map(({ label, tensors }) => ({ model: label, tensors: tensors.map(({ name }) => name) })),
+    tensors: shown,
+  }
+}
+
+function resultDocument({ folder, bytes, resumed, seconds, plan }: MergeResult): Record<string, unknown> {
+  const { inputs, weights, conflicts, readBytes, threads } = plan
+  return {
+    folder,
+    bytes,
+    resumedTensors: resumed,
+    seconds,
+    tensors: plan.tensors.length,
+    inputs,
+    weights,
+    conflicts,
+    readBytes,
+    threads,
+  }
+}
+
+function planLines(file: string, plan: MergePlan, session: Session): string[] {
+  const { paint, columns } = session.stdout
+  const room = columns - 12
+  const { inputs, weights, heads, conflicts, tensors } = plan
+  const base = inputs.find((input) => input.base)
+  const counts = [...new Set(inputs.map((input) => input.tensors))]
+  const shared = tensors.find(({ action }) => action === 'merge')
+  const errors = conflicts.filter(({ severity }) => severity === 'error')
+  const entries: [string, string | string[]][] = [
+    [
+      'recipe',
+      wrap(
+        `${file} · ${plan.method.replaceAll('-', '_')}${optionText(shared?.options)}${base ? ` · base ${base.label}` : ''} · ${plural(inputs.length - (base ? 1 : 0), 'model')}`,
+        room,
+      ),
+    ],
+    [
+      'inputs',
+      wrap(
+        `${inputs.length} × ${sizeRange(inputs.map(({ bytes }) => bytes))} ${[...new Set(inputs.flatMap(({ dtypes }) => dtypes))].join(', ').toLowerCase()}, ${counts.length === 1 ? plural(counts[0]!, 'tensor') : `${Math.min(...counts)} to ${Math.max(...counts)} tensors`} each`,
+        room,
+      ),
+    ],
+    [
+      'output',
+      `${formatBytes(plan.writeBytes)} ${plan.outputDtype.toLowerCase()}, ${plural(tensors.length, 'tensor')}`,
+    ],
+  ]
+  if (heads.length > 0) entries.push(['heads', `${heads.length} kept, one per task (not merged)`])
+  if (weights.length > 0)
+    entries.push([
+      'effective',
+      wrap(weights.map(({ key, least, most }) => `${key} ${weightText(least, most)}`).join('   '), room),
+    ])
+  if (conflicts.length > 0)
+    entries.push(['conflicts', conflicts.flatMap((conflict) => conflictLines(conflict, session, room))])
+  entries.push([
+    'cost',
+    wrap(
+      `reads ${formatBytes(plan.readBytes)}, writes ${formatBytes(plan.writeBytes)}, peak memory ${formatBytes(plan.peakBytes)}, about ${formatSeconds(plan.seconds)} on ${plural(plan.threads, 'thread')}`,
+      room,
+    ),
+  ])
+  const lines = facts(entries, (label) => paint('dim', label))
+  if (errors.length > 0) lines.push(`${plural(errors.length, 'conflict')} must be settled before this can run.`)
+  return lines
+}
+
+const weightText = (least: number, most: number): string =>
+  least === most ? formatNumber(least) : `${formatNumber(least)} to ${formatNumber(most)}`
+
+function sizeRange(bytes: readonly number[]): string {
+  const [least, most] = [Math.min(...bytes), Math.max(...bytes)].map(formatBytes)
+  return least === most ? least! : `${least} to ${most}`
+}
+
+/** The values that are the same for all models, of the first merged tensor. */
+function optionText(options: Readonly<Record<string, unknown>> = {}): string {
+  const parts = Object.entries(options).flatMap(([key, value]) => {
+    const values = Array.isArray(value) ? [...new Set(value)] : [value]
+    return key === 'weight' || values.length !== 1 ? [] : [`${key} ${String(values[0])}`]
+  })
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`
+}
+
+function conflictLines({ severity, model, message, help, where }: Conflict, session: Session, room: number): string[] {
+  const { paint } = session.stdout
+  const mark =
+    severity === 'error' ? paint('red', '✖') : severity === 'warning' ? paint('yellow', '⚠') : paint('dim', '·')
+  const place = where === undefined ? '' : ` (${formatPlace(where)})`
+  const text = `${model === undefined ? '' : `${model}: `}${message}${place}${help === undefined ? '' : ` → ${help}`}`
+  return wrap(text, room - 2).map((line, i) => (i === 0 ? `${mark} ${line}` : `  ${line}`))
+}
+
+function resultLines({ folder, bytes, resumed, seconds, plan }: MergeResult, session: Session): string[] {
+  const { paint, columns } = session.stdout
+  const remarks = plan.conflicts.flatMap((conflict) => conflictLines(conflict, session, columns - 12))
+  const entries: [string, string | string[]][] = [
+    [
+      'merged',
+      `${plural(plan.tensors.length, 'tensor')}, ${formatBytes(bytes)}, in ${formatSeconds(seconds)}${resumed > 0 ? ` (${resumed} from an earlier run)` : ''}`,
+    ],
+    ...(plan.heads.length > 0
+      ? [['heads', `${plan.heads.length} kept under ${folder}/heads`] as [string, string]]
+      : []),
+    ...(remarks.length > 0 ? [['remarks', remarks] as [string, string[]]] : []),
+    ['model', folder],
+    ['next', `espalier inspect ${folder}`],
+  ]
+  return facts(entries, (label) => paint('dim', label))
+}
