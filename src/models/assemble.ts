@@ -1,6 +1,7 @@
 /** Puts an encoder together from what its architecture says: embeddings, layers and head. */
 import {
   add,
+  blockedLinear,
   cast,
   div,
   expand,
@@ -89,7 +90,14 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const first = hidden ? firstTokens(x) : x
     const read = pooling === 'mean' ? meanOverTokens(hidden!, floatMask) : first
     const pooled = units > 0 && pooling === 'head' ? architecture.head(m, read) : read
-    const logits = units > 0 ? m.dense(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined
+    const logits =
+      units > 0
+        ? blockedLinear(
+            m.dropout(pooled, config.classifierDropout, classifier),
+            m.weight(classifier),
+            m.parameters.get(`${classifier}.bias`)!,
+          )
+        : undefined
     return { tokens, mask, hidden, pooled, logits, parameters: m.parameters }
   }
 

@@ -3,13 +3,14 @@ import { compile, Graph, type HostArray, type RuntimeName, type Session } from '
 import { InputError, throwIfAborted } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
 import type { EncoderModel } from './encoder.ts'
+import { encoderThreads } from './threads.ts'
 import { gatherRows, tokenBatch } from './token-batch.ts'
 
 export type EncoderOutput = 'logits' | 'pooled' | 'hidden'
 
 export interface OpenEncoderOptions extends RunOptions {
   runtime?: RuntimeName
-  /** Default 1. */
+  /** Default 1; narrow encoders use fewer, see `encoderThreads`. */
   threads?: number
   /**
    * The weights will not change: the session keeps a copy in the layout its kernels like best, which makes single texts about a third faster.
@@ -44,7 +45,15 @@ export async function openEncoder(
       help: 'make the model with the number of units',
     })
   const inGraph = new Map<string, HostArray>([...weights].filter(([name]) => built.parameters.has(name)))
-  const session = await compile(graph, { output: tensor }, options.fixed ? { ...options, weights: inGraph } : options)
+  const session = await compile(
+    graph,
+    { output: tensor },
+    {
+      ...options,
+      threads: encoderThreads(model.config, options.threads ?? 1),
+      ...(options.fixed ? { weights: inGraph } : {}),
+    },
+  )
   session.bind(new Map([...inGraph].filter(([name]) => session.has(name))))
   return new EncoderRuntime(model, weights, output, session)
 }

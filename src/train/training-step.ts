@@ -5,6 +5,7 @@
 import { compile, Graph, gradients, type Session } from '../graph/index.ts'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { EncoderModel } from '../models/encoder.ts'
+import { encoderThreads } from '../models/threads.ts'
 import { gatherRows, tokenBatch } from '../models/token-batch.ts'
 import { batchTokens, microBatches, type TokenRows } from './batches.ts'
 import { headLoss, type LossOptions, lossFeeds } from './head-loss.ts'
@@ -73,7 +74,7 @@ export class TrainingStep {
       ...trained.map(([name], i) => [`gradient ${name}`, found[i]!] as const),
       ...(tableTrained ? [['gradient rows', found.at(-1)!] as const] : []),
     ])
-    const session = await compile(graph, outputs, { threads })
+    const session = await compile(graph, outputs, { threads: encoderThreads(model.config, threads) })
     const buffers = new Map(trained.map(([name]) => [name, new Float32Array(weights.get(name)!.length)]))
     session.bind(
       new Map(

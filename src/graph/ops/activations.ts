@@ -2,8 +2,9 @@
 import { InputError } from '../../util/errors.ts'
 import { differentiable, type Tensor } from '../graph.ts'
 import { formatShape, normalizeAxes } from '../shape.ts'
-import { add, div, erf, exp, mul, neg, square, sub, tanh } from './elementwise.ts'
-import { expand, reduceMean, reduceSum } from './reduce.ts'
+import { add, div, erf, exp, mul, neg, sigmoid, square, sub, tanh } from './elementwise.ts'
+import { concat, slice } from './indexing.ts'
+import { expand, reduceMean, reduceSum, reshape } from './reduce.ts'
 
 /** exp(x) over its sum along `axis`. */
 export function softmax(x: Tensor, axis = -1): Tensor {
@@ -25,6 +26,17 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
     attributes: { axis: { int: along! } },
     vjp: ([dy]) => [sub(dy!, mul(exp(y), reduceSum(dy!, [along!], { keepDims: true })))],
   })[0]!
+  return y
+}
+
+/**
+ * ln(1 + exp(x)), stable for large |x|: the log softmax of the pair (x, 0). ONNX Runtime's own Softplus rounds the last few elements of each
+ * thread's share differently.
+ */
+export function softplus(x: Tensor): Tensor {
+  const column = reshape(x, [...x.shape, 1])
+  const y = neg(reshape(slice(logSoftmax(concat([column, mul(column, 0)], -1)), -1, 1, 1), x.shape))
+  differentiable([x], [y], ([dy]) => [mul(dy!, sigmoid(x))])
   return y
 }
 

@@ -123,11 +123,6 @@ export function sigmoid(x: Tensor): Tensor {
   return unary('Sigmoid', x, (dy, y) => mul(dy, mul(y, sub(1, y))))
 }
 
-/** ln(1 + exp(x)), stable for large |x|. */
-export function softplus(x: Tensor): Tensor {
-  return unary('Softplus', x, (dy) => mul(dy, sigmoid(x)))
-}
-
 /** max(x, 0); the gradient at 0 is 0. */
 export function relu(x: Tensor): Tensor {
   return unary('Relu', x, (dy) => mul(dy, cast(greater(x, 0), x.dtype)))

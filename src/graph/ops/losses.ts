@@ -1,7 +1,7 @@
 /** Losses that stay finite for any logits. */
 import type { Tensor } from '../graph.ts'
-import { logSoftmax } from './activations.ts'
-import { mul, neg, softplus, sub } from './elementwise.ts'
+import { logSoftmax, softplus } from './activations.ts'
+import { mul, neg, sub } from './elementwise.ts'
 import { reduceSum } from './reduce.ts'
 
 /** Cross-entropy between target probabilities and the softmax of logits along the last axis; one value per row. */

@@ -1,8 +1,8 @@
 /** Matrix products. Transposed operands and a scale cost nothing: ONNX Runtime's FusedMatMul and Gemm read them in place. */
 import { InputError } from '../../util/errors.ts'
-import { commonDtype, type Tensor } from '../graph.ts'
+import { commonDtype, differentiable, type Tensor } from '../graph.ts'
 import { broadcastShapes, type Dim, formatShape, multiplyDims } from '../shape.ts'
-import { mul, unbroadcast } from './elementwise.ts'
+import { add, mul, unbroadcast } from './elementwise.ts'
 import { reduceSum, reshape, transpose } from './reduce.ts'
 
 export interface MatmulOptions {
@@ -90,4 +90,27 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, { alpha = 1, be
     ],
   })[0]!
   return reshape(y, [...x.shape.slice(0, -1), out!])
+}
+
+/** Terms that ONNX Runtime's matrix product always adds up in one go, however its threads share the outputs. */
+const blockSize = 128
+
+/**
+ * `linear` for few rows and any number of outputs, such as a classifier: it adds up blocks of the inner axis in a fixed order. A plain product of
+ * so narrow a shape would be rounded differently with different numbers of threads.
+ */
+export function blockedLinear(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  const [rows, inner] = x.shape as [Dim, number]
+  const out = weight.shape[0]!
+  let size = Math.min(blockSize, inner)
+  while (inner % size !== 0) size--
+  const blocks = (tensor: Tensor, length: Dim) => transpose(reshape(tensor, [length, inner / size, size]), [1, 0, 2])
+  const parts = matmul(blocks(x, rows), blocks(weight, out), { transB: true })
+  const y = add(reduceSum(parts, [0]), bias)
+  differentiable([x, weight, bias], [y], ([dy]) => [
+    matmul(dy!, weight),
+    matmul(dy!, x, { transA: true }),
+    reduceSum(dy!, [0]),
+  ])
+  return y
 }

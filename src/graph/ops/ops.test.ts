@@ -72,6 +72,7 @@ describe('gradients agree with central differences', () => {
   property('tanh', one(), ops.tanh)
   property('sigmoid', one(), ops.sigmoid)
   property('relu', one(), ops.relu)
+  property('softplus', one(), ops.softplus)
   property('geluTanh', one(), ops.geluTanh)
   property('where', pair(), (a, b) => ops.where(ops.greater(a, 0), b, ops.square(a)))
   property('cast', one(), (x) => ops.cast(ops.square(x), 'float64'))
@@ -79,7 +80,6 @@ describe('gradients agree with central differences', () => {
   // ONNX Runtime's CPU kernels of these are float32 only.
   const float32: CheckOptions = { dtype: 'float32' }
   property('erf', one(), ops.erf, float32)
-  property('softplus', one(), ops.softplus, float32)
   property('gelu', one(), ops.gelu, float32)
   property('erfGate', one(), ops.erfGate, float32)
   property(
@@ -149,6 +149,11 @@ describe('gradients agree with central differences', () => {
     .tuple(shape(1, 2), size, size)
     .chain(([rows, inner, out]) => fc.tuple(input([...rows, inner]), input([out, inner]), input([out])))
   property('linear', affine, (x, w, b) => ops.linear(x, w, b, { alpha: 0.6, beta: 1.4 }))
+  property(
+    'blockedLinear',
+    fc.tuple(size, size).chain(([rows, out]) => fc.tuple(input([rows, 3]), input([out, 3]), input([out]))),
+    ops.blockedLinear,
+  )
   property('linear without bias', affine, (x, w, b) => ops.add(ops.linear(x, w), b))
 
   const heads = fc
