@@ -48,6 +48,35 @@ describe('writeFolderAtomic', () => {
     expect((await readdir(root)).sort()).toEqual(['foreign', 'out'])
   })
 
+  it('never takes an empty name for the current folder', async () => {
+    await expect(writeFolderAtomic('', { force: true }, fill('one'))).rejects.toMatchObject({ code: 'USAGE' })
+    await expect(checkOutputFolder('')).rejects.toMatchObject({ code: 'USAGE', exitCode: 2 })
+  })
+
+  it('does not delete what others put into its folder', async () => {
+    const out = join(root, 'out')
+    await writeFolderAtomic(out, {}, fill('one'))
+    await mkdir(join(out, 'notes'))
+    await writeFile(join(out, 'notes', 'mine.txt'), 'keep me')
+    await expect(writeFolderAtomic(out, { force: true }, fill('two'))).rejects.toMatchObject({
+      code: 'OUT_EXISTS',
+      where: { file: join(out, 'notes/mine.txt') },
+    })
+    expect(await readFile(join(out, 'notes', 'mine.txt'), 'utf8')).toBe('keep me')
+  })
+
+  it('refuses a folder that appeared while it was writing', async () => {
+    const out = join(root, 'out')
+    const meanwhile = async (folder: string) => {
+      await fill('one')(folder)
+      await mkdir(out)
+      await writeFile(join(out, 'precious'), 'keep me')
+    }
+    await expect(writeFolderAtomic(out, { force: true }, meanwhile)).rejects.toMatchObject({ code: 'OUT_EXISTS' })
+    expect(await readdir(root)).toEqual(['out'])
+    expect(await readFile(join(out, 'precious'), 'utf8')).toBe('keep me')
+  })
+
   it('keeps the old folder and removes the temporary when writing fails', async () => {
     const out = join(root, 'out')
     await writeFolderAtomic(out, {}, fill('one'))

@@ -1,6 +1,6 @@
 /** Atomic output: written to a temporary neighbour, flushed, then renamed. Nothing half-written stands under its final name. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InputError, systemError } from './errors.ts'
 
@@ -51,16 +51,25 @@ export async function writeFileAtomic(
 /** The file by which a folder is known to be an output of this package. */
 export const recordFile = 'espalier.json'
 
-/** Throws InputError `OUT_EXISTS` if `folder` exists and may not be replaced: only with `force`, and only a folder that this package wrote (or an empty one). */
+/**
+ * Throws InputError `OUT_EXISTS` if `folder` exists and may not be replaced: only with `force`, and only a folder that this package
+ * wrote and nobody has put anything into since (or an empty one).
+ */
 export async function checkOutputFolder(folder: string, force = false): Promise<void> {
-  const found = await stat(folder).catch(() => undefined)
+  if (folder === '') throw new InputError('USAGE', 'The output folder has an empty name', { help: 'name a folder' })
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw systemError(error) ?? error
+  })
   if (!found) return
   if (!found.isDirectory())
     throw new InputError('OUT_EXISTS', 'The output path is a file, expected a folder', {
       where: { file: folder },
       help: 'choose another --out',
     })
-  const names = await readdir(folder)
+  const names = await readdir(folder).catch((error: unknown) => {
+    throw systemError(error) ?? error
+  })
   if (names.length === 0) return
   const ours = names.includes(recordFile)
   if (!ours)
@@ -73,6 +82,47 @@ export async function checkOutputFolder(folder: string, force = false): Promise<
       where: { file: folder },
       help: 'choose another --out, or pass --force to replace it',
     })
+  const foreign = await foreignFile(folder)
+  if (foreign !== undefined)
+    throw new InputError('OUT_EXISTS', 'The output folder holds a file that espalier did not write', {
+      where: { file: join(folder, foreign) },
+      help: 'move it away, or choose another --out; it is never deleted',
+    })
+}
+
+/** Every file below `folder`, relative to it, in order; links are files. */
+async function filesBelow(folder: string, prefix = ''): Promise<string[]> {
+  const files: string[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const name = `${prefix}${entry.name}`
+    if (entry.isDirectory()) files.push(...(await filesBelow(join(folder, entry.name), `${name}/`)))
+    else files.push(name)
+  }
+  return files.sort()
+}
+
+async function readRecord(folder: string): Promise<{ files?: unknown } | undefined> {
+  const text = await readFile(join(folder, recordFile), 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as { files?: unknown }
+  } catch {
+    return {}
+  }
+}
+
+/** The first file that the folder's record does not list; a record without a list vouches for all. */
+async function foreignFile(folder: string): Promise<string | undefined> {
+  const files = (await readRecord(folder))?.files
+  return Array.isArray(files) ? (await filesBelow(folder)).find((name) => !files.includes(name)) : undefined
+}
+
+/** Lists the folder's files in its record, so that later ones are known to be foreign. */
+async function recordFiles(folder: string): Promise<void> {
+  const record = await readRecord(folder)
+  if (record === undefined) return
+  const files = await filesBelow(folder)
+  await writeFile(join(folder, recordFile), `${JSON.stringify({ ...record, files }, null, 2)}\n`)
 }
 
 /**
@@ -90,7 +140,9 @@ export async function writeFolderAtomic<T>(
   try {
     await mkdir(temporary, { recursive: true })
     const result = await write(temporary)
+    await recordFiles(temporary)
     await syncTree(temporary)
+    await checkOutputFolder(target, options.force) // somebody may have come while `write` was at work
     const old = (await stat(target).catch(() => undefined)) ? neighbour(target) : undefined
     if (old) await rename(target, old)
     try {
