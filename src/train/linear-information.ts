@@ -1,4 +1,4 @@
-/** Feature values for training rows: term frequency, rarity, and what the feature says about the labels when the row itself is left out. */
+/** Weights of features: rarity, and what the feature says about the labels; for a training row, as if the row itself had not been seen. */
 import type { LinearOptions } from './linear-options.ts'
 
 /** Labels of rows, in compressed row form: row r has labels[offsets[r]..offsets[r+1]), each below `count`. */
@@ -8,64 +8,60 @@ export interface LabelStatistics {
   readonly labels: Uint32Array
 }
 
-/** The matrix while it is being weighted: `values` hold damped counts first; `frequencies`: texts per column; kinds: 0 word, 1 characters. */
-export interface Unweighted {
+/** Rows in which labels are counted, ascending: row rows[i] has features columns[offsets[i]..offsets[i+1]), with damped counts beside. */
+export interface SampledRows {
+  readonly rows: Uint32Array
   readonly offsets: Uint32Array
   readonly columns: Uint32Array
-  readonly values: Float32Array
-  readonly kinds: Uint8Array
-  readonly frequencies: Uint32Array
-  readonly norms: Float32Array
+  readonly counts: Float32Array
 }
 
-/** Turns damped counts into values, in place, and fills the rows' squared lengths. Returns the columns' weights for texts that were not trained on. */
-export function informativeValues(matrix: Unweighted, labels: LabelStatistics, options: LinearOptions): Float32Array {
-  const { offsets, columns, frequencies } = matrix
-  const rows = offsets.length - 1
+/** What the features are, and in how many of all texts each occurs. */
+export interface CountedFeatures {
+  readonly hashes: Uint32Array
+  readonly frequencies: Uint32Array
+  readonly rows: number
+}
+
+export interface LearntWeights {
+  /** Of each feature, for texts that labels were not counted in. */
+  readonly weights: Float32Array
+  /** Of each feature's entries in sampled rows, in row order, as if the row were not counted: entryWeights[starts[feature] ...]. */
+  readonly entryWeights: Float32Array
+  readonly starts: Uint32Array
+}
+
+/** Weighs features by rarity and by what they say about the labels. */
+export function learnWeights(
+  sample: SampledRows,
+  { frequencies, rows }: CountedFeatures,
+  labels: LabelStatistics,
+  options: LinearOptions,
+): LearntWeights {
   const features = frequencies.length
-  // Rows of each column, in row order; a slot's row number makes way for the weight of that entry.
-  const starts = new Float64Array(features + 1)
-  for (let column = 0; column < features; column++) starts[column + 1] = starts[column]! + frequencies[column]!
-  const slots = new Uint32Array(starts[features]!)
+  // Sampled rows of each feature, in order; a slot's row number makes way for the weight of that entry.
+  const starts = new Uint32Array(features + 1)
+  for (const column of sample.columns) starts[column + 1]!++
+  for (let feature = 0; feature < features; feature++) starts[feature + 1]! += starts[feature]!
+  const slots = new Uint32Array(sample.columns.length)
   const cursor = starts.slice(0, features)
-  for (let row = 0; row < rows; row++) {
-    for (let i = offsets[row]!; i < offsets[row + 1]!; i++) slots[cursor[columns[i]!]!++] = row
+  for (let i = 0; i < sample.rows.length; i++) {
+    for (let k = sample.offsets[i]!; k < sample.offsets[i + 1]!; k++)
+      slots[cursor[sample.columns[k]!]!++] = sample.rows[i]!
   }
   const entryWeights = new Float32Array(slots.buffer)
   const weights = new Float32Array(features)
   const information = labelInformation(labels, options.smoothing)
-  for (let column = 0; column < features; column++) {
-    const start = starts[column]!
-    const end = cursor[column]!
-    const rarity = Math.log((1 + rows) / (1 + end - start)) + 1
+  for (let feature = 0; feature < features; feature++) {
+    const start = starts[feature]!
+    const end = starts[feature + 1]!
+    const rarity = Math.log((1 + rows) / (1 + frequencies[feature]!)) + 1
     const weight = (share: number) => rarity * (options.uninformative + Math.sqrt(share))
     const { all, without } = information(slots, start, end)
-    weights[column] = weight(all)
+    weights[feature] = weight(all)
     for (let slot = start; slot < end; slot++) entryWeights[slot] = weight(without(slots[slot]!))
   }
-  cursor.set(starts.subarray(0, features))
-  for (let row = 0; row < rows; row++) weighRow(matrix, row, entryWeights, cursor)
-  return weights
-}
-
-/** One row's values: times the entries' weights, words and characters each scaled to length one. */
-function weighRow(matrix: Unweighted, row: number, entryWeights: Float32Array, cursor: Float64Array): void {
-  const { offsets, columns, values, kinds, norms } = matrix
-  const squares = [0, 0]
-  const first = offsets[row]!
-  const last = offsets[row + 1]!
-  for (let i = first; i < last; i++) {
-    const value = values[i]! * entryWeights[cursor[columns[i]!]!++]!
-    values[i] = value
-    squares[kinds[i]!]! += value * value
-  }
-  const scales = squares.map((square) => (square > 0 ? 1 / Math.sqrt(square) : 0))
-  let norm = 0
-  for (let i = first; i < last; i++) {
-    const value = (values[i]! *= scales[kinds[i]!]!)
-    norm += value * value
-  }
-  norms[row] = norm
+  return { weights, entryWeights, starts }
 }
 
 type Information = (rows: Uint32Array, start: number, end: number) => { all: number; without: (row: number) => number }

@@ -21,6 +21,8 @@ export interface ProblemBlock {
   readonly size: number
   /** Two units share the one problem of this block. */
   readonly twoWay: boolean
+  /** Problems of the whole group. */
+  readonly groupSize: number
 }
 
 export interface LinearProblems {
@@ -91,7 +93,13 @@ export function linearProblems(
       }
     }
     for (let at = first; at < yesUnits.length; at += problemsPerBlock)
-      blocks.push({ group, first: at, size: Math.min(problemsPerBlock, yesUnits.length - at), twoWay })
+      blocks.push({
+        group,
+        first: at,
+        size: Math.min(problemsPerBlock, yesUnits.length - at),
+        twoWay,
+        groupSize: yesUnits.length - first,
+      })
   }
   return {
     count: yesUnits.length,

@@ -5,6 +5,7 @@ import { permutation, random } from '../tensor/random.ts'
 import type { LinearMatrix } from './linear-features.ts'
 import type { LinearOptions } from './linear-options.ts'
 import type { LinearProblems, ProblemBlock } from './linear-problems.ts'
+import { blockRows } from './linear-rows.ts'
 
 type Pass = (
   rows: number,
@@ -68,7 +69,7 @@ export function allocateSolverSpace(arena: Arena, { rows, features }: LinearMatr
 export interface DenseBlock {
   readonly width: number
   readonly weights: Float32Array
-  /** Columns that occur in the block's rows, ascending; undefined: all. */
+  /** Columns that occur in the block's rows or in held-out ones, ascending; undefined: all. */
   readonly columns: Uint32Array | undefined
   readonly passes: number
   /** Margins of the held-out rows before they were trained on, [held-out rows x width]. */
@@ -108,9 +109,15 @@ export class BlockSolver {
     const { rows, features, offsets, columns, values } = this.#matrix
     const space = this.#space
     const { groupRows } = problems
-    const active = groupRows.rows.subarray(groupRows.offsets[block.group]!, groupRows.offsets[block.group + 1]!)
+    const active = blockRows(
+      problems,
+      block,
+      groupRows.rows.subarray(groupRows.offsets[block.group]!, groupRows.offsets[block.group + 1]!),
+      rows,
+      seed,
+    ) // prettier-ignore
     const width = block.size <= 4 ? 4 : 16
-    const touched = active.length * 2 > rows ? undefined : this.#touched(active)
+    const touched = active.length * 2 > rows ? undefined : this.#touched([active, heldOut])
     this.#clear(active, touched, width)
     this.#label(problems, block)
     this.#arena.f32(space.diagonals, 16).fill(0.5 / (block.twoWay ? options.cost / 2 : options.cost))
@@ -192,17 +199,19 @@ export class BlockSolver {
     }
   }
 
-  #touched(rows: Uint32Array): Uint32Array {
+  #touched(parts: readonly Uint32Array[]): Uint32Array {
     const { offsets, columns } = this.#matrix
     const starts = this.#arena.u32(offsets, this.#matrix.rows + 1)
     const entries = this.#arena.u32(columns, this.#matrix.entries)
     this.#marks.fill(0)
     let count = 0
-    for (const row of rows) {
-      for (let i = starts[row]!; i < starts[row + 1]!; i++) {
-        const column = entries[i]!
-        if (this.#marks[column] === 0) count++
-        this.#marks[column] = 1
+    for (const rows of parts) {
+      for (const row of rows) {
+        for (let i = starts[row]!; i < starts[row + 1]!; i++) {
+          const column = entries[i]!
+          if (this.#marks[column] === 0) count++
+          this.#marks[column] = 1
+        }
       }
     }
     const touched = new Uint32Array(count)
