@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { type Failure, failure, filesBelow, repository } from './espalier.ts'
-import { jsonl, labelsJson, tickets, trainedModel } from './tickets.ts'
+import { type Failure, failure, filesBelow } from './espalier.ts'
+import { jsonl, labelsJson, tickets, tinyBert, trainedModel } from './tickets.ts'
 
 const { folder, write } = temporaryFolder()
 const good = write('good.jsonl', jsonl(tickets))
@@ -200,13 +200,11 @@ describe('models', () => {
   })
 
   it('a checkpoint whose tensors do not fit its config', async () => {
-    const copy = join(folder, 'tiny-bert')
-    cpSync(join(repository, 'test/fixtures/checkpoints/tiny-bert'), copy, { recursive: true })
+    const copy = tinyBert(join(folder, 'tiny-bert'))
     edit((json) => ({ ...json, intermediate_size: 99 }))(join(copy, 'config.json'))
-    before = filesBelow(folder)
-    const error = await failure(['train', good, '--encoder', copy, '--out', join(folder, 'out')])
-    expect(error.where).toMatchObject({ file: expect.stringContaining('tiny-bert') })
-    sameFiles()
+    const error = await failure(['predict', copy, 'text'])
+    expect(error).toMatchObject({ code: 'TENSOR_SHAPE', where: { tensor: expect.stringContaining('intermediate') } })
+    expect(error.message).toMatch(/99.*12/)
   })
 
   it('pickled weights', async () => {

@@ -75,22 +75,18 @@ export interface Failure {
  * Runs a command that must fail, twice. For people: nothing on stdout, at most five lines on stderr, no stack trace. For programs: one JSON
  * document on stdout that holds the error. Returns the error.
  */
-export async function failure(
-  args: readonly string[],
-  options: SpawnOptions & { status?: 1 | 2 } = {},
-): Promise<Failure> {
-  const expected = options.status ?? 2
+export async function failure(args: readonly string[], options: SpawnOptions = {}): Promise<Failure> {
   const [forPeople, forPrograms] = await Promise.all([espalier(args, options), espalier(asJson(args), options)])
-  expect(forPeople.status, forPeople.stderr).toBe(expected)
+  expect(forPeople.status, forPeople.stderr).toBe(2)
   expect(forPeople.stdout).toBe('')
   const lines = forPeople.stderr.trimEnd().split('\n')
   expect(lines.length, forPeople.stderr).toBeLessThanOrEqual(5)
   expect(lines[0]).toMatch(/^[✖■] \S/)
   expect(forPeople.stderr).not.toMatch(/^\s+at /m)
   expect(forPeople.stderr).not.toContain('inside espalier')
-  expect(forPrograms.status).toBe(expected)
+  expect(forPrograms.status).toBe(2)
   const { error } = JSON.parse(forPrograms.stdout) as { error: Failure }
-  expect(error.exitCode).toBe(expected)
+  expect(error.exitCode).toBe(2)
   expect(error.code).not.toBe('INTERNAL')
   expect(forPeople.stderr.replaceAll(/\s+/g, ' ')).toContain(error.message.slice(0, 60).replaceAll(/\s+/g, ' '))
   return error

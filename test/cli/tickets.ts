@@ -1,7 +1,9 @@
 /** For contract tests: a small data set of support tickets, two areas of two topics each, and models trained on it. */
+import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { espalier } from './espalier.ts'
+import { trainWordPiece } from '../../src/text/train-wordpiece.ts'
+import { espalier, repository } from './espalier.ts'
 
 const phrases: Record<string, string[]> = {
   'billing/invoice': ['invoice', 'the bill', 'a receipt', 'my statement'],
@@ -46,4 +48,12 @@ export async function trainedModel(folder: string, write: (name: string, content
   const { status, stderr } = await espalier(['train', write('train.jsonl', jsonl(tickets)), '--out', out])
   expect(status, stderr).toBe(0)
   return out
+}
+
+/** Copies a tiny BERT checkpoint with a tokenizer that fits its 40 tokens. */
+export function tinyBert(target: string): string {
+  cpSync(join(repository, 'test/fixtures/checkpoints/tiny-bert'), target, { recursive: true })
+  const texts = tickets.map(({ text }) => text)
+  writeFileSync(join(target, 'tokenizer.json'), JSON.stringify(trainWordPiece(texts, { vocabularySize: 40 })))
+  return target
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { document, espalier, failure, filesBelow } from './espalier.ts'
-import { csv, jsonl, labelsJson, tickets } from './tickets.ts'
+import { csv, jsonl, labelsJson, tickets, tinyBert } from './tickets.ts'
 
 const { folder, write } = temporaryFolder()
 const data = write('train.jsonl', jsonl(tickets))
@@ -60,6 +60,20 @@ describe('train', () => {
     expect(answer.paths.map(({ path }: { path: string[] }) => path.at(-1))).toEqual(
       expect.arrayContaining(['refund', 'login']),
     )
+  })
+
+  it('fine-tunes a checkpoint, with the options of encoders, and the result is used as any other', async () => {
+    const encoder = tinyBert(join(folder, 'tiny-bert'))
+    const out = join(folder, 'tuned')
+    const options = ['--epochs', '2', '--lr', '0.001', '--batch', '16', '--max-length', '12', '--seed', '5']
+    const result = await document(['train', data, '--encoder', encoder, '--out', out, ...options])
+    expect(result).toMatchObject({ encoder, options: { epochs: 2, lr: 0.001, batch: 16, maxLength: 12 }, seed: 5 })
+    expect(readdirSync(out)).toEqual(expect.arrayContaining(['tokenizer.json', 'train-log.jsonl']))
+    const { predictions } = await document(['predict', out, 'where is my refund'])
+    expect(predictions[0].path).toHaveLength(2)
+    const page = join(folder, 'tuned.html')
+    await document(['evaluate', out, data, '--report', page])
+    expect(readFileSync(page, 'utf8')).toContain('loss (nats)')
   })
 
   it('--plan says what would happen and writes nothing', async () => {

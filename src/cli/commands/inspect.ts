@@ -1,4 +1,4 @@
-/** `espalier inspect`: says what a path holds (a classifier, a checkpoint, a data file, a label tree) and describes it. */
+/** `espalier inspect`: says what a path holds (a classifier, a checkpoint, an adapter, a data file, a label tree) and describes it. */
 import { readdir, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { InputError } from '../../util/errors.ts'
@@ -11,7 +11,7 @@ export function configure(command: Command, session: Session): void {
     .usage('PATH [--json]')
     .argument(
       '<PATH>',
-      "a trained classifier's folder, a checkpoint (folder, .safetensors, hf:ORG/NAME), a data file, or labels.json",
+      "a trained classifier's folder, a checkpoint or LoRA adapter (folder, .safetensors, hf:ORG/NAME), a data file, or labels.json",
     )
   addDataOptions(command)
     .addHelpText(
@@ -60,8 +60,7 @@ async function kindOf(path: string, flags: DataFlags): Promise<Kind> {
 async function kindOfFolder(folder: string): Promise<Kind> {
   const names = await readdir(folder)
   if (names.includes('classifier.json')) return 'classifier'
-  if (names.some((name) => name === 'config.json' || name.endsWith('.safetensors') || name.endsWith('.bin')))
-    return 'checkpoint'
+  if (names.some((name) => /^(adapter_)?config\.json$|\.(safetensors|bin)$/.test(name))) return 'checkpoint'
   const { findSplits } = await import('../../data/sources.ts')
   const { labels, ...splits } = await findSplits(folder)
   const parts = Object.values(splits)

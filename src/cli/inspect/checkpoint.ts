@@ -1,97 +1,68 @@
-/** Describes a checkpoint from its headers: architecture, labels, tensors by dtype, the largest of them. */
-import { type Checkpoint, openCheckpoint } from '../../checkpoint/checkpoint.ts'
-import { formatBytes, formatCount, plural } from '../format.ts'
+/** Describes a checkpoint, a safetensors file or a LoRA adapter from its headers: architecture, labels, dtypes, files, the first tensors. */
+import { type Inspection, inspectPath } from '../../checkpoint/inspect.ts'
+import { formatBytes, formatCount, formatNumber, plural } from '../format.ts'
 import type { Session } from '../session.ts'
 import { facts, table } from '../table.ts'
 import { printable } from '../text-width.ts'
 
-const shownTensors = 5
+const shownTensors = 6
+const shownFiles = 4
 
 export async function inspectCheckpoint(path: string, session: Session): Promise<void> {
-  const checkpoint = await openCheckpoint(path, session.run)
-  try {
-    session.settle()
-    const description = describe(checkpoint)
-    if (session.json) return await session.printJson({ kind: 'checkpoint', path, ...description })
-    const { paint, columns } = session.stdout
-    const { architecture, sizes, labels, dtypes, largest, parameters, bytes, files } = description
-    const stated = Object.entries(sizes)
-      .map(([name, size]) => `${name} ${formatCount(size)}`)
-      .join(', ')
-    const entries: [string, string | string[]][] = [
-      ['checkpoint', `${path}  ${formatBytes(bytes)}${files > 1 ? ` in ${files} shards` : ''}`],
-      ...(architecture === undefined ? [] : [['model', architecture] as [string, string]]),
-      ...(stated === '' ? [] : [['sizes', stated] as [string, string]]),
-      ...(labels === undefined ? [] : [['labels', labels.map(printable).join(', ')] as [string, string]]),
-      ['parameters', formatCount(parameters)],
-      ['dtypes', Object.entries(dtypes).map(([dtype, count]) => `${dtype}  ${plural(count, 'tensor')}`)],
-      [
-        'largest',
-        table(
-          [{ flexible: true }, {}, {}, { align: 'right' }],
-          largest.map(({ name, dtype, shape, bytes }) => [name, dtype, shape.join(' × '), formatBytes(bytes)]),
-          columns - 12,
-        ),
-      ],
-    ]
-    await session.print(...facts(entries, (name) => paint('dim', name), columns))
-  } finally {
-    await checkpoint.close()
-  }
+  const inspection = await inspectPath(path, session.run)
+  session.settle()
+  if (session.json) return session.printJson(inspection)
+  const { paint, columns } = session.stdout
+  await session.print(...facts(entriesOf(inspection, columns), (name) => paint('dim', name), columns))
 }
 
-interface Description {
-  architecture?: string
-  sizes: Record<string, number>
-  labels?: string[]
-  files: number
-  tensors: number
-  parameters: number
-  bytes: number
-  dtypes: Record<string, number>
-  largest: { name: string; dtype: string; shape: readonly number[]; bytes: number }[]
-}
+type Entry = [name: string, value: string | string[]]
 
-function describe({ config, tensors, files }: Checkpoint): Description {
-  const infos = [...tensors.values()]
-  const dtypes: Record<string, number> = {}
-  for (const { dtype } of infos) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1
-  const largest = [...infos].sort((a, b) => b.bytes - a.bytes).slice(0, shownTensors)
-  const architectures = Array.isArray(config['architectures']) ? config['architectures'].join(', ') : undefined
-  const architecture = [config['model_type'], architectures].filter((part) => part !== undefined).join(' · ')
-  const labels = labelsOf(config['id2label'])
-  return {
-    ...(architecture === '' ? {} : { architecture }),
-    sizes: sizesOf(config),
-    ...(labels === undefined ? {} : { labels }),
-    files: files.length,
-    tensors: infos.length,
-    parameters: infos.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-    bytes: infos.reduce((sum, info) => sum + info.bytes, 0),
-    dtypes,
-    largest: largest.map(({ name, dtype, shape, bytes }) => ({ name, dtype, shape, bytes })),
-  }
-}
-
-const sizeKeys: Record<string, readonly string[]> = {
-  layers: ['num_hidden_layers', 'n_layers'],
-  'hidden size': ['hidden_size', 'dim'],
-  heads: ['num_attention_heads', 'n_heads'],
-  vocabulary: ['vocab_size'],
-  positions: ['max_position_embeddings'],
-}
-
-/** The sizes of a transformer that its config states; families name them differently. */
-function sizesOf(config: Record<string, unknown>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(sizeKeys).flatMap(([label, keys]) => {
-      const value = keys.map((key) => config[key]).find((found) => typeof found === 'number')
-      return value === undefined ? [] : [[label, value as number]]
-    }),
+function entriesOf(inspection: Inspection, columns: number): Entry[] {
+  const { kind, path, bytes, tensors, parameters, dtypes, files, rows } = inspection
+  const listed = files
+    .slice(0, shownFiles)
+    .map(({ file, bytes, tensors }) => `${file}  ${formatBytes(bytes)}  ${plural(tensors, 'tensor')}`)
+  if (files.length > listed.length) listed.push(`and ${files.length - listed.length} more`)
+  const first = table(
+    [{ flexible: true }, {}, {}, { align: 'right' }],
+    rows
+      .slice(0, shownTensors)
+      .map(({ name, dtype, shape, bytes }) => [printable(name), dtype, shape.join(' × '), formatBytes(bytes)]),
+    columns - 12,
   )
+  if (tensors > shownTensors) first.push(`and ${formatCount(tensors - shownTensors)} more`)
+  return [
+    [kind, `${path}  ${formatBytes(bytes)}`],
+    ...modelEntries(inspection),
+    ...adapterEntries(inspection),
+    ['parameters', formatCount(parameters)],
+    [
+      'dtypes',
+      dtypes.map(({ dtype, tensors, bytes }) => `${dtype}  ${plural(tensors, 'tensor')}, ${formatBytes(bytes)}`),
+    ],
+    ['files', listed],
+    ['tensors', first],
+  ]
 }
 
-function labelsOf(id2label: unknown): string[] | undefined {
-  if (typeof id2label !== 'object' || id2label === null) return undefined
-  return Object.values(id2label).map(String)
+function modelEntries({ model }: Inspection): Entry[] {
+  if (!model) return []
+  const { architecture, modelType, layers, labels, companions } = model
+  const stated = [modelType ?? '', architecture ?? '', layers === undefined ? '' : plural(layers, 'layer')]
+  return [
+    ['model', stated.filter(Boolean).join(' · ')],
+    ...(labels ? [['labels', `${plural(labels.length, 'label')}: ${labels.map(printable).join(', ')}`] as Entry] : []),
+    ...(companions.length > 0 ? [['beside it', companions.join(', ')] as Entry] : []),
+  ]
+}
+
+function adapterEntries({ adapter }: Inspection): Entry[] {
+  if (!adapter) return []
+  const { baseModel, rank, alpha, scales, modules, targetModules } = adapter
+  return [
+    ...(baseModel === undefined ? [] : [['base', printable(baseModel)] as Entry]),
+    ['rank', `${rank}, alpha ${formatNumber(alpha)}, scale ${scales.map(formatNumber).join(', ')}`],
+    ['changes', `${plural(modules, 'module')}: ${[targetModules].flat().map(printable).join(', ')}`],
+  ]
 }
