@@ -160,7 +160,7 @@ it('stops at an inner node or abstains when it is unsure', async () => {
   const between = (sure!.confidence[0]! + sure!.confidence[1]!) / 2
   const [unsure] = await predict(model, text, { minConfidence: between })
   expect(unsure!.path).toEqual(sure!.path.slice(0, 1))
-  const [none] = await predict(model, text, { minConfidence: 1 })
+  const [none] = await predict(model, ['zzz qqq xxx'], { minConfidence: 0.99 })
   expect(none).toMatchObject({ path: [], paths: [] })
   const outOfScope = datasetOf([{ text: 'zzz qqq xxx', labels: [] }])
   expect((await evaluate(model, outOfScope, { minConfidence: 0.9 })).metrics.exactPath).toBe(1)
