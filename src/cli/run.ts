@@ -1,9 +1,11 @@
 /** Runs one command line: finds the verb, parses its options, runs it, and turns every outcome into an exit status. */
+
 import { Command, CommanderError } from 'commander'
 import { InputError } from '../util/errors.ts'
 import { nearest } from '../util/suggest.ts'
 import { version } from '../util/version.ts'
 import { commands } from './commands/index.ts'
+import { examples } from './examples.ts'
 import { openSession, type Session } from './session.ts'
 import { usageError } from './usage.ts'
 
@@ -81,10 +83,6 @@ async function buildProgram(verb: string | undefined, session: Session): Promise
   }
   return program
 }
-
-/** The last part of every help text. */
-export const examples = (lines: readonly string[]): string =>
-  `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
 
 function unknownVerb(name: string): InputError {
   const names = commands.map((command) => command.name)

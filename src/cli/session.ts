@@ -38,7 +38,10 @@ export function openSession({ json, debug }: { json: boolean; debug: boolean }):
     toStderr(json ? `${JSON.stringify({ note: text })}\n` : `${text}\n`)
   }
   const signal = abortOnSignals(() => remark('stopping; press Ctrl-C again to end at once'))
-  const print = (...lines: string[]) => writeOut(`${lines.join('\n')}\n`)
+  const print = (...lines: string[]) => {
+    view.clear()
+    return writeOut(`${lines.join('\n')}\n`)
+  }
   return {
     json,
     stdout,

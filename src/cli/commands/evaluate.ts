@@ -7,9 +7,9 @@ import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
 import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
+import { examples } from '../examples.ts'
 import { metricLines } from '../metric-lines.ts'
 import { numberIn, oneOf, wholeIn } from '../option-values.ts'
-import { examples } from '../run.ts'
 import type { Session } from '../session.ts'
 
 interface EvaluateFlags extends DataFlags {

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { InputError } from '../../util/errors.ts'
 import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
-import { examples } from '../run.ts'
+import { examples } from '../examples.ts'
 import type { Session } from '../session.ts'
 
 export function configure(command: Command, session: Session): void {

@@ -6,10 +6,11 @@ import type { Classifier } from '../../classify/classifier.ts'
 import type { Prediction, PredictOptions } from '../../classify/options.ts'
 import { formatPath } from '../../labels/label-tree.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
+import type { Progress } from '../../util/progress.ts'
 import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
+import { examples } from '../examples.ts'
 import { formatProbability } from '../format.ts'
 import { numberIn, wholeIn } from '../option-values.ts'
-import { examples } from '../run.ts'
 import type { Session } from '../session.ts'
 import { printable, textWidth, truncate } from '../text-width.ts'
 
@@ -71,7 +72,10 @@ async function runPredict(folder: string, texts: string[], flags: PredictFlags, 
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { predict } = await import('../../classify/predict.ts')
   const { batch, threads, topK, minConfidence } = flags
-  const options: PredictOptions = { batch, threads, topK, minConfidence, signal: session.run.signal }
+  const { signal, onProgress } = session.run
+  // How far a batch is says nothing of the whole: of its progress only remarks are passed on.
+  const remarks = (progress: Progress) => progress.note !== undefined && onProgress(progress)
+  const options: PredictOptions = { batch, threads, topK, minConfidence, signal, onProgress: remarks }
   const model = await loadClassifier(folder, options)
   try {
     const answers = answerInBatches(questions, (part) => predict(model, part, options), session)

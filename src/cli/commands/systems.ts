@@ -1,8 +1,8 @@
 /** `espalier systems`: the methods with their sources, status and options, read from the methods themselves. */
 import type { Command } from 'commander'
+import { examples } from '../examples.ts'
 import { describeOptions, describeType } from '../method-options.ts'
 import { allMethods, findMethod, type MethodFactory } from '../methods.ts'
-import { examples } from '../run.ts'
 import type { Session } from '../session.ts'
 import { facts } from '../table.ts'
 import { wrap } from '../text-width.ts'
