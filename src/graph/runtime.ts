@@ -29,10 +29,10 @@ export async function loadRuntime(name?: RuntimeName, { onProgress }: RunOptions
   try {
     return await load('native')
   } catch {
-    if (!saidFallback) {
+    if (onProgress && !saidFallback) {
       saidFallback = true
       const note = 'onnxruntime-node is not available on this machine: using the slower WebAssembly runtime'
-      onProgress?.({ step: 'load runtime', done: 1, total: 1, note })
+      onProgress({ step: 'load runtime', done: 1, total: 1, note })
     }
     return load('wasm')
   }

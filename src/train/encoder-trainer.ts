@@ -145,6 +145,7 @@ class EncoderTrainer {
           threads: options.threads,
         },
         optimizer,
+        run,
       ),
       dev: dev && (await DevEvaluator.create(model, weights, layout, dev, optimizer, options.threads)),
     })

@@ -7,6 +7,7 @@ import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { EncoderModel } from '../models/encoder.ts'
 import { encoderThreads } from '../models/threads.ts'
 import { gatherRows, tokenBatch } from '../models/token-batch.ts'
+import type { RunOptions } from '../util/progress.ts'
 import { batchTokens, microBatches, type TokenRows } from './batches.ts'
 import { headLoss, type LossOptions, lossFeeds } from './head-loss.ts'
 import type { Optimizer, RowGradient } from './optimizer.ts'
@@ -60,7 +61,7 @@ export class TrainingStep {
   }
 
   /** Builds and compiles the graph. */
-  static async create(setup: StepSetup, optimizer: Optimizer): Promise<TrainingStep> {
+  static async create(setup: StepSetup, optimizer: Optimizer, run: RunOptions = {}): Promise<TrainingStep> {
     const { model, weights, rules, layout, threads } = setup
     const graph = new Graph()
     const built = model.build(graph, { dropout: true })
@@ -74,7 +75,7 @@ export class TrainingStep {
       ...trained.map(([name], i) => [`gradient ${name}`, found[i]!] as const),
       ...(tableTrained ? [['gradient rows', found.at(-1)!] as const] : []),
     ])
-    const session = await compile(graph, outputs, { threads: encoderThreads(model.config, threads) })
+    const session = await compile(graph, outputs, { ...run, threads: encoderThreads(model.config, threads) })
     const buffers = new Map(trained.map(([name]) => [name, new Float32Array(weights.get(name)!.length)]))
     session.bind(
       new Map(
