@@ -142,7 +142,8 @@ let versions = ''
 async function pytorch(setting: Setting): Promise<Rival> {
   const child = spawn('bench/peers/venv/bin/python', ['bench/peers/encoder_step.py'], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, OMP_NUM_THREADS: String(setting.threads) },
+    // Waiting threads sleep, as ours do: spinning would count as its processor time, most of all beside other work.
+    env: { ...process.env, OMP_NUM_THREADS: String(setting.threads), OMP_WAIT_POLICY: 'PASSIVE' },
   })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   async function ask<T>(request: object): Promise<T> {
@@ -224,7 +225,7 @@ function page(): string {
 Written by \`npx tsx bench/encoder-step.ts ${process.argv.slice(2).join(' ')}\` on ${started.toISOString().slice(0, 10)}, commit ${git('rev-parse', '--short', 'HEAD')}.
 
 BERT classifier with ${units} outputs, vocabulary ${vocabulary}, batch ${batch} x ${length} tokens without padding, float32, seed 0, dropout ${flags.dropout}. ${versions} (SDPA attention,
-fused AdamW, inference mode for forward passes). Times in milliseconds: medians of ${repeats} alternating pairs after one to warm up; processor time is user + system of the process.
+fused AdamW, inference mode for forward passes, OMP_WAIT_POLICY=PASSIVE so that waiting threads sleep as ours do). Times in milliseconds: medians of ${repeats} alternating pairs after one to warm up; processor time is user + system of the process.
 
 | layers x hidden | threads | work | ours, processor | PyTorch, processor | ratio | smallest-largest ratio | ours, wall | PyTorch, wall |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |

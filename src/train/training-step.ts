@@ -61,7 +61,7 @@ export class TrainingStep {
   }
 
   /** Builds and compiles the graph. */
-  static async create(setup: StepSetup, optimizer: Optimizer, run: RunOptions = {}): Promise<TrainingStep> {
+  static async create(setup: StepSetup, optimizer: Optimizer, { onProgress }: RunOptions = {}): Promise<TrainingStep> {
     const { model, weights, rules, layout, threads } = setup
     const graph = new Graph()
     const built = model.build(graph, { dropout: true })
@@ -75,7 +75,10 @@ export class TrainingStep {
       ...trained.map(([name], i) => [`gradient ${name}`, found[i]!] as const),
       ...(tableTrained ? [['gradient rows', found.at(-1)!] as const] : []),
     ])
-    const session = await compile(graph, outputs, { ...run, threads: encoderThreads(model.config, threads) })
+    const session = await compile(graph, outputs, {
+      threads: encoderThreads(model.config, threads),
+      ...(onProgress ? { onProgress } : {}),
+    })
     const buffers = new Map(trained.map(([name]) => [name, new Float32Array(weights.get(name)!.length)]))
     session.bind(
       new Map(
