@@ -11,8 +11,13 @@ export interface ModelSize {
   shapes: [string, number[]][]
 }
 
-export function bertBase(layers = 12): ModelSize {
-  const h = 768
+export function bert({
+  layers = 12,
+  h = 768,
+  vocabulary = 30_522,
+  positions = 512,
+  name = 'bert-base',
+} = {}): ModelSize {
   const dense = (name: string, out: number, input: number): [string, number[]][] => [
     [`${name}.weight`, [out, input]],
     [`${name}.bias`, [out]],
@@ -33,21 +38,21 @@ export function bertBase(layers = 12): ModelSize {
     ]
   }
   return {
-    name: 'bert-base',
+    name,
     config: {
       architectures: ['BertForSequenceClassification'],
       model_type: 'bert',
       hidden_size: h,
       num_hidden_layers: layers,
-      num_attention_heads: 12,
+      num_attention_heads: h >= 64 ? h / 64 : 2,
       intermediate_size: 4 * h,
-      vocab_size: 30522,
-      max_position_embeddings: 512,
+      vocab_size: vocabulary,
+      max_position_embeddings: positions,
       type_vocab_size: 2,
     },
     shapes: [
-      ['bert.embeddings.word_embeddings.weight', [30522, h]],
-      ['bert.embeddings.position_embeddings.weight', [512, h]],
+      ['bert.embeddings.word_embeddings.weight', [vocabulary, h]],
+      ['bert.embeddings.position_embeddings.weight', [positions, h]],
       ['bert.embeddings.token_type_embeddings.weight', [2, h]],
       ...norm('bert.embeddings.LayerNorm'),
       ...Array.from({ length: layers }, (_, i) => layer(i)).flat(),
@@ -58,7 +63,14 @@ export function bertBase(layers = 12): ModelSize {
 }
 
 /** A decoder in the shape of Llama 3.2 1B by default. */
-export function decoder({ layers = 16, h = 2048, wide = 8192, kv = 512, vocabulary = 128_256 } = {}): ModelSize {
+export function decoder({
+  layers = 16,
+  h = 2048,
+  wide = 8192,
+  kv = 512,
+  vocabulary = 128_256,
+  tied = true,
+} = {}): ModelSize {
   const layer = (i: number): [string, number[]][] => {
     const p = `model.layers.${i}`
     return [
@@ -81,16 +93,18 @@ export function decoder({ layers = 16, h = 2048, wide = 8192, kv = 512, vocabula
       hidden_size: h,
       num_hidden_layers: layers,
       intermediate_size: wide,
-      num_attention_heads: h / 64,
-      num_key_value_heads: kv / 64,
-      head_dim: 64,
+      num_attention_heads: h >= 64 ? h / 64 : 2,
+      num_key_value_heads: kv >= 64 ? kv / 64 : 1,
+      head_dim: h >= 64 ? 64 : h / 2,
+      max_position_embeddings: 128,
       vocab_size: vocabulary,
-      tie_word_embeddings: true,
+      tie_word_embeddings: tied,
     },
     shapes: [
       ['model.embed_tokens.weight', [vocabulary, h]],
       ...Array.from({ length: layers }, (_, i) => layer(i)).flat(),
       ['model.norm.weight', [h]],
+      ...(tied ? [] : ([['lm_head.weight', [vocabulary, h]]] as [string, number[]][])),
     ],
   }
 }

@@ -126,6 +126,27 @@ async function recordFiles(folder: string): Promise<void> {
 }
 
 /**
+ * Gives a finished folder its final name, in place of what stood there: its files are listed in its record and flushed first. Both lie in
+ * one parent folder. Throws as `checkOutputFolder` does.
+ */
+export async function publishFolder(finished: string, folder: string, options: { force?: boolean }): Promise<void> {
+  const target = resolve(folder)
+  await recordFiles(finished)
+  await syncTree(finished)
+  await checkOutputFolder(target, options.force) // somebody may have come while it was written
+  const old = (await stat(target).catch(() => undefined)) ? neighbour(target) : undefined
+  if (old) await rename(target, old)
+  try {
+    await rename(finished, target)
+  } catch (error) {
+    if (old) await rename(old, target)
+    throw error
+  }
+  await syncFile(dirname(target)).catch(() => undefined)
+  if (old) await rm(old, { recursive: true, force: true })
+}
+
+/**
  * Writes a folder atomically: `write` fills a temporary neighbour, which is flushed and renamed to `folder`. With `force`, a folder
  * that this package wrote before is replaced. On any failure the temporary is removed and the old folder stands untouched.
  */
@@ -140,19 +161,7 @@ export async function writeFolderAtomic<T>(
   try {
     await mkdir(temporary, { recursive: true })
     const result = await write(temporary)
-    await recordFiles(temporary)
-    await syncTree(temporary)
-    await checkOutputFolder(target, options.force) // somebody may have come while `write` was at work
-    const old = (await stat(target).catch(() => undefined)) ? neighbour(target) : undefined
-    if (old) await rename(target, old)
-    try {
-      await rename(temporary, target)
-    } catch (error) {
-      if (old) await rename(old, target)
-      throw error
-    }
-    await syncFile(dirname(target)).catch(() => undefined)
-    if (old) await rm(old, { recursive: true, force: true })
+    await publishFolder(temporary, target, options)
     return result
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined)

@@ -10,8 +10,6 @@ export interface Ledger {
   readonly finished: Map<number, number>
 }
 
-export const ledgerFile = 'ledger.txt'
-
 export function ledgerHeader(fingerprint: string): string {
   return `espalier merge ${fingerprint} ${process.pid}\n`
 }

@@ -2,7 +2,7 @@
  * Carries a plan out: lays out the output files, spreads the tensors over threads, keeps a ledger for resuming, reads everything back, and
  * gives the folder its name at the end.
  */
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { layoutSafetensors, type SafetensorsLayout } from '../../checkpoint/safetensors-header.ts'
@@ -10,7 +10,7 @@ import { indexFileName, planShards, shardIndex } from '../../checkpoint/shards.t
 import { companionFiles } from '../../checkpoint/write-checkpoint.ts'
 import { createSafetensors, verifySafetensors } from '../../checkpoint/write-safetensors.ts'
 import { tensorBytes } from '../../tensor/dtypes.ts'
-import { checkOutputFolder, recordFile, writeFolderAtomic } from '../../util/atomic.ts'
+import { checkOutputFolder, publishFolder, recordFile } from '../../util/atomic.ts'
 import { InputError, RunError, systemError, throwIfAborted, toErrorRecord } from '../../util/errors.ts'
 import { sha256OfJson } from '../../util/hash.ts'
 import type { RunOptions } from '../../util/progress.ts'
@@ -19,7 +19,7 @@ import { runInWorker, workerUrl } from '../../util/worker.ts'
 import type { MergeMethod } from '../merge-method.ts'
 import * as methods from '../methods/index.ts'
 import type { MergePlan } from '../plan/merge-plan.ts'
-import { ledgerFile, ledgerHeader, readLedger } from './ledger.ts'
+import { ledgerHeader, readLedger } from './ledger.ts'
 import { type MergeJob, type OutputPlace, runMergeJob, stopped, taken } from './merge-job.ts'
 import { writeHeads } from './write-heads.ts'
 
@@ -51,6 +51,14 @@ export function partialFolder(out: string): string {
   return join(dirname(resolve(out)), `.${basename(resolve(out))}.partial`)
 }
 
+/** The ledger of an unfinished merge: beside its folder, which is published as it is. */
+const ledgerOf = (out: string): string => `${partialFolder(out)}.ledger`
+
+async function discard(out: string): Promise<void> {
+  await rm(partialFolder(out), { recursive: true, force: true })
+  await rm(ledgerOf(out), { force: true })
+}
+
 /** Faults after which the same merge can go on. */
 const passing = new Set([
   'INTERRUPTED',
@@ -76,14 +84,11 @@ export async function runMerge(
     await computeAll(job, method, plan, work.finished, options)
     await verify(work, (await readLedger(job.ledger))!.finished, options)
     await writeCompanions(folder, plan, shards, method, options)
-    await rm(job.ledger)
-    await writeFolderAtomic(out, { force: options.force ?? false }, async (temporary) => {
-      for (const name of await readdir(folder)) await rename(join(folder, name), join(temporary, name))
-    })
-    await rm(folder, { recursive: true, force: true })
+    await publishFolder(folder, out, options)
+    await rm(job.ledger, { force: true })
   } catch (error) {
     const { code } = toErrorRecord(error)
-    if (!passing.has(code)) await rm(folder, { recursive: true, force: true })
+    if (!passing.has(code)) await discard(out)
     throw systemError(error) ?? error
   }
   return {
@@ -112,13 +117,13 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
     file,
     layout: layoutSafetensors(specs, undefined, file),
   }))
-  const ledger = join(folder, ledgerFile)
+  const ledger = ledgerOf(out)
   const fingerprint = await fingerprintOf(plan, method, options)
-  const finished = options.resume ? await finishedTensors(folder, fingerprint) : new Map<number, number>()
+  const finished = options.resume ? await finishedTensors(ledger, fingerprint) : new Map<number, number>()
   if (finished.size === 0 || !(await sound(folder, shards))) {
     finished.clear()
-    await refuseIfRunning(folder)
-    await rm(folder, { recursive: true, force: true })
+    await refuseIfRunning(ledger)
+    await discard(out)
     await mkdir(folder, { recursive: true })
     for (const { file, layout } of shards) await (await createSafetensors(join(folder, file), layout)).close()
     await writeFile(ledger, ledgerHeader(fingerprint))
@@ -189,12 +194,12 @@ async function fingerprintOf(plan: MergePlan, method: MergeMethod, options: RunM
   })
 }
 
-async function finishedTensors(folder: string, fingerprint: string): Promise<Map<number, number>> {
-  const ledger = await readLedger(join(folder, ledgerFile))
+async function finishedTensors(file: string, fingerprint: string): Promise<Map<number, number>> {
+  const ledger = await readLedger(file)
   if (!ledger) return new Map()
   if (ledger.fingerprint === fingerprint) return ledger.finished
   throw new InputError('RESUME_MISMATCH', 'The unfinished merge is of another recipe, or its inputs have changed', {
-    where: { file: folder },
+    where: { file },
     help: 'run without --resume to start over',
   })
 }
@@ -206,8 +211,8 @@ async function sound(folder: string, shards: readonly Shard[]): Promise<boolean>
 }
 
 /** A merge into the same folder that another process is still working on must not be disturbed. */
-async function refuseIfRunning(folder: string): Promise<void> {
-  const ledger = await readLedger(join(folder, ledgerFile))
+async function refuseIfRunning(file: string): Promise<void> {
+  const ledger = await readLedger(file)
   if (!ledger || ledger.process === process.pid) return
   try {
     process.kill(ledger.process, 0)
@@ -215,7 +220,7 @@ async function refuseIfRunning(folder: string): Promise<void> {
     return
   }
   throw new InputError('MERGE_RUNNING', `Process ${ledger.process} is merging into this folder`, {
-    where: { file: folder },
+    where: { file },
     help: 'wait for it, or choose another output folder',
   })
 }

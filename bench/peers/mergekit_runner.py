@@ -1,0 +1,146 @@
+"""Runs mergekit on a list of recipes: reads JSON lines {recipe, out, seed, dtype?} from a file and reports one JSON line for each.
+
+Random masks come from the same counter-based generator as Espalier's (Philox 4x32-10, keyed by seed, method, tensor and model), so that
+DARE and DELLA can be compared element by element. Everything else is mergekit as installed.
+"""
+
+import json
+import os
+import struct
+import sys
+import time
+import traceback
+
+import numpy as np
+import torch
+import yaml
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import mergekit.merge_methods.generalized_task_arithmetic as gta
+import mergekit.sparsify as sparsify_module
+from mergekit.config import MergeConfiguration
+from mergekit.merge import MergeOptions, run_merge
+from mergekit.merge_methods.task_adapter import ExecuteMergeMethodTask
+
+M32 = 0xFFFFFFFF
+
+
+def philox(counter, key):
+    c = [np.asarray(x, dtype=np.uint64) for x in counter]
+    k0, k1 = key
+    for _ in range(10):
+        p0 = np.uint64(0xD2511F53) * c[0]
+        p1 = np.uint64(0xCD9E8D57) * c[2]
+        c = [
+            ((p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k0)) & np.uint64(M32),
+            p1 & np.uint64(M32),
+            ((p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k1)) & np.uint64(M32),
+            p0 & np.uint64(M32),
+        ]
+        k0 = (k0 + 0x9E3779B9) & M32
+        k1 = (k1 + 0xBB67AE85) & M32
+    return c
+
+
+def key_words(parts):
+    state = [0x65737061, 0x6C696572, len(parts), 0]
+
+    def absorb(k0, k1):
+        block = philox(state, (k0, k1))
+        for i in range(4):
+            state[i] ^= int(block[i])
+
+    for part in parts:
+        if isinstance(part, (int, float)):
+            high, low = struct.unpack(">II", struct.pack(">d", part))
+            absorb(0, 1)
+            absorb(high, low)
+            continue
+        data = part.encode()
+        absorb(len(data), 2)
+        data += b"\0" * (-len(data) % 8)
+        for i in range(0, len(data), 8):
+            absorb(*struct.unpack("<II", data[i : i + 8]))
+    return state
+
+
+def uniform_words(key, count):
+    k0, k1, c2, c3 = key_words(key)
+    blocks = np.arange((count + 3) // 4, dtype=np.uint64)
+    words = philox((blocks & np.uint64(M32), blocks >> np.uint64(32), c2, c3), (k0, k1))
+    return np.stack([np.broadcast_to(w, blocks.shape) for w in words], axis=1).reshape(-1)[:count]
+
+
+current = {"seed": 0, "tensor": "", "models": [], "index": 0, "method": "", "wide": False}
+execute = ExecuteMergeMethodTask.execute
+sparsify = gta.sparsify
+
+
+def keyed_execute(self, *args, **kwargs):
+    current["tensor"] = self.output_weight.name
+    current["models"] = [os.path.basename(str(m.model.path)) for m in self.model_order if m != self.base_model]
+    current["index"] = 0
+    return execute(self, *args, **kwargs)
+
+
+class Torch:
+    """The module as sparsify.py sees it: keyed masks, equal magnitudes in order of their index, and, for the float64 reference, no float32."""
+
+    bernoulli = staticmethod(lambda probabilities: keyed_bernoulli(probabilities))
+
+    @staticmethod
+    def argsort(x, **options):
+        return torch.argsort(x, stable=True, **options)
+
+    @property
+    def float32(self):
+        return torch.float64 if current["wide"] else torch.float32
+
+    def __getattr__(self, name):
+        return getattr(torch, name)
+
+
+def keyed_sparsify(tensor, density, method, **kwargs):
+    current["method"] = {"random": "dare", "della_magprune": "della"}.get(method.value, "")
+    current["wide"] = tensor.dtype == torch.float64
+    result = sparsify(tensor, density=density, method=method, **kwargs)
+    current["index"] += 1
+    return result
+
+
+def keyed_bernoulli(probabilities):
+    key = (current["seed"], current["method"], current["tensor"], current["models"][current["index"]])
+    words = uniform_words(key, probabilities.numel()).astype(np.float64)
+    mask = words < np.round(probabilities.double().numpy().reshape(-1) * 4294967296.0)
+    return torch.from_numpy(mask).reshape(probabilities.shape).to(probabilities.dtype)
+
+
+ExecuteMergeMethodTask.execute = keyed_execute
+gta.sparsify = keyed_sparsify
+sparsify_module.torch = Torch()
+
+
+def main():
+    torch.set_num_threads(int(os.environ.get("THREADS", "2")))
+    for line in open(sys.argv[1]):
+        case = json.loads(line)
+        current["seed"] = case["seed"]
+        start = time.time()
+        try:
+            config = yaml.safe_load(open(case["recipe"]))
+            config.update(case.get("override", {}))
+            options = MergeOptions(
+                quiet=True,
+                write_model_card=False,
+                copy_tokenizer=False,
+                clone_tensors=True,
+                random_seed=case["seed"],
+                lora_merge_cache=case["out"] + ".lora",
+            )
+            run_merge(MergeConfiguration.model_validate(config), case["out"], options)
+            print(json.dumps({"out": case["out"], "seconds": time.time() - start}), flush=True)
+        except Exception as error:
+            print(json.dumps({"out": case["out"], "error": str(error)[:300], "trace": traceback.format_exc()[-600:]}), flush=True)
+
+
+main()
