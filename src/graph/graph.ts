@@ -3,7 +3,7 @@
  * inputs (a vector-Jacobian product, VJP); the backward pass is more ONNX nodes, so one session runs forward and backward.
  */
 import { InputError } from '../util/errors.ts'
-import { type Dtype, type HostArray, hostArrayFrom, isFloat } from './dtype.ts'
+import { bytesOf, type Dtype, type HostArray, hostArray, hostArrayFrom, isFloat } from './dtype.ts'
 import { type Dim, factorOf, formatShape, type Shape, symbolsOf } from './shape.ts'
 
 export type Attribute = { int: number } | { float: number } | { ints: readonly number[] } | { string: string }
@@ -101,16 +101,13 @@ export class Graph {
     shape: readonly number[] = [],
     dtype: Dtype = 'float32',
   ): Tensor {
-    const numbers = typeof values === 'number' ? [values] : values
-    const key =
-      numbers.length <= 64
-        ? `${dtype} ${shape.join()} ${Array.from(numbers as ArrayLike<unknown>)
-            .map((v) => (Object.is(v, -0) ? '-0' : String(v)))
-            .join()}`
-        : ''
+    const data =
+      typeof values === 'object' && ArrayBuffer.isView(values) ? values : hostArrayFrom(dtype, [values].flat())
+    const key = data.length <= 64 ? `${dtype} ${shape.join()} ${bytesOf(data).join()}` : ''
     const known = this.constantOf.get(key)
     if (known) return known
-    const data = ArrayBuffer.isView(numbers) ? (numbers as HostArray) : hostArrayFrom(dtype, numbers)
+    if (data.constructor !== hostArray(dtype, 0).constructor)
+      throw new InputError('GRAPH_DTYPE', `Expected values of type ${dtype}, received a ${data.constructor.name}`)
     const expected = shape.reduce((a, b) => a * b, 1)
     if (data.length !== expected)
       throw new InputError(

@@ -207,6 +207,7 @@ describe('faults', () => {
     expect(await code(() => matmul(x, weight))).toBe('GRAPH_SHAPE')
     expect(await code(() => reshape(weight, [4]))).toBe('GRAPH_SHAPE')
     expect(await code(() => add(weight, graph.constant([1, 2, 3], [3], 'int64')))).toBe('GRAPH_DTYPE')
+    expect(await code(() => graph.constant(new Float32Array(2), [2], 'int64'))).toBe('GRAPH_DTYPE')
     expect(await code(() => add(weight, other))).toBe('GRAPH_MIXED')
     expect(await code(() => graph.input('w', 'float32', [1]))).toBe('GRAPH_NAME')
     expect(await code(() => reduceSum(x, [2]))).toBe('GRAPH_AXIS')

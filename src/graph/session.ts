@@ -12,7 +12,10 @@ import { evaluateShape, formatShape, type Shape } from './shape.ts'
 export interface CompileOptions extends RunOptions {
   /** Default: native in Node, wasm elsewhere or where the native runtime is missing. */
   runtime?: RuntimeName
-  /** Threads inside one operator; default 1. In wasm the first session of the process decides. */
+  /**
+   * Threads inside one operator; default 1. In wasm the first session of the process decides. Products of narrow matrices may round differently
+   * with other numbers of threads.
+   */
   threads?: number
   /** Weights to store in the session instead of binding them; inference is a little faster, training needs them bound. */
   weights?: ReadonlyMap<string, HostArray>
