@@ -11,7 +11,7 @@ it('writes numbers as people read them', () => {
     '2.5 GB',
   ])
   expect([0.04, 4.13, 9.97, 59.6, 60, 185, 3600, 7800].map(formatSeconds)).toEqual([
-    '0.0 s',
+    'under 0.1 s',
     '4.1 s',
     '10 s',
     '1 min',

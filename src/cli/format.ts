@@ -19,6 +19,7 @@ export function formatBytes(bytes: number): string {
 
 /** 0.4 s, 12 s, 3 min 5 s, 2 h 10 min. */
 export function formatSeconds(seconds: number): string {
+  if (seconds < 0.1) return 'under 0.1 s'
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
   if (whole < 60) return `${whole} s`

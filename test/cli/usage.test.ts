@@ -41,6 +41,12 @@ describe('wrong usage', () => {
       'logitAdjustment expects number from 0 to 10, received "much"',
       undefined,
     ],
+    [
+      ['train', 'x.jsonl', '--out', 'm', '--encoder', 'mni'],
+      /^--encoder mni: there is no such/,
+      'did you mean "mini"?',
+    ],
+    [['train', 'x.jsonl', '--out', 'm', '--epochs', '3'], /^--epochs is an option of transformers/, /--encoder/],
     [['evaluate', 'm'], 'DATA is missing', /^usage: /],
     [['evaluate', 'm', 'x.jsonl', '--report', 'page.pdf'], /must end with \.html/, /page\.pdf\.html/],
     [['evaluate', 'm', 'x.jsonl', 'y.jsonl'], 'More arguments than expected', /^usage: /],

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { TrainOptions, TrainPlan } from '../../classify/options.ts'
 import { EspalierError, InputError, InterruptedError } from '../../util/errors.ts'
+import { didYouMean } from '../../util/suggest.ts'
 import { commandName, shellWord, typedCommand } from '../command-name.ts'
 import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
 import { examples } from '../examples.ts'
@@ -149,6 +150,7 @@ function resumable(error: unknown, workFolder: string): unknown {
 async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<TrainOptions> {
   const { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
   const { force, resume, methodOption = [] } = flags
+  checkEncoder(flags)
   if (methodOption.length > 0 && flags.method === undefined)
     throw new InputError('USAGE', '--method-option needs --method', { help: 'see: espalier systems' })
   const factory = flags.method === undefined ? undefined : findMethod(await headMethods(), flags.method)
@@ -158,6 +160,35 @@ async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<Trai
     method: factory?.(parseMethodOptions(factory.info.name, factory.schema, methodOption)),
     command: typedCommand(),
   }
+}
+
+/** Options of transformers; the `ngram` model has nothing to set. */
+const encoderFlags = {
+  epochs: '--epochs',
+  lr: '--lr',
+  batch: '--batch',
+  maxLength: '--max-length',
+  maxMinutes: '--max-minutes',
+} as const
+
+function checkEncoder(flags: TrainFlags): void {
+  const { encoder = 'ngram' } = flags
+  const known = ['ngram', 'mini']
+  if (!known.includes(encoder) && !encoder.startsWith('hf:') && !existsSync(encoder))
+    throw new InputError('OPTION_VALUE', `--encoder ${encoder}: there is no such encoder or folder`, {
+      where: { key: '--encoder' },
+      help: didYouMean(encoder, known, 'expected ngram, mini, a checkpoint folder, or hf:ORG/NAME'),
+    })
+  const unused = Object.entries(encoderFlags).find(([key]) => flags[key as keyof typeof encoderFlags] !== undefined)
+  if (encoder === 'ngram' && unused)
+    throw new InputError(
+      'OPTION_UNUSED',
+      `${unused[1]} is an option of transformers, the ngram model has no use for it`,
+      {
+        where: { key: unused[1] },
+        help: 'leave it out, or choose an --encoder',
+      },
+    )
 }
 
 function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): string[] {
@@ -179,7 +210,7 @@ function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): str
     ['output', flags.out === undefined ? formatBytes(bytes) : `${flags.out}  ${formatBytes(bytes)}`],
     [
       'cost',
-      `${plural(plan.steps, 'step')}, peak memory ${formatBytes(plan.peakMemoryBytes)}, about ${formatSeconds(plan.seconds)} on this machine`,
+      `${plural(plan.steps, 'step')}, peak memory ${formatBytes(plan.peakMemoryBytes)}, ${plan.seconds < 0.1 ? '' : 'about '}${formatSeconds(plan.seconds)} on this machine`,
     ],
     ...(warnings.length === 0 ? [] : [['notes', warnings] as const]),
   ] as const

@@ -22,13 +22,13 @@ export async function inspectClassifier(folder: string, session: Session): Promi
     return session.printJson({ ...facts, tree: treeFacts(tree), record })
   }
   const { paint, columns } = session.stdout
-  const made = [record.espalier === undefined ? '' : `espalier ${record.espalier}`, record.command ?? '']
+  const { command, espalier: version } = record
   await session.print(
     ...facts(
       [
         ['classifier', `${folder}  ${formatBytes(bytes)}`],
         ...modelEntries(settings, record),
-        ['made by', made.filter(Boolean)],
+        ...(command === undefined ? [] : [['made by', `${command} (version ${version})`] as const]),
         ...treeEntries(tree, columns),
       ],
       (name) => paint('dim', name),
