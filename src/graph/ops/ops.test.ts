@@ -172,6 +172,9 @@ describe('gradients agree with central differences', () => {
     return ops.attention(q, k, v, { mask, scale: 0.8 })
   })
 
+  property('attention with dropout', heads, (q, k, v) => ops.attention(q, k, v, { dropout: { rate: 0.4, name: 'd' } }))
+  property('dropout', one(), (x) => ops.dropout(x, 0.4, 'd'))
+
   test('gather', () =>
     fc.assert(
       fc.asyncProperty(
