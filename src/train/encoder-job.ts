@@ -56,6 +56,7 @@ export const fineTuneDefaults: TrainOptions = {
   headRate: 1,
   seed: 0,
   threads: 1,
+  patience: 3,
   saveMinutes: 5,
 }
 

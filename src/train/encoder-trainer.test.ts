@@ -72,7 +72,7 @@ const job = (
   layout,
   train: data(90, layout),
   dev: data(40, layout, 90),
-  options: { ...scratchDefaults, epochs: 4, batchSize: 8, learningRate: 1e-2, ...options },
+  options: { ...scratchDefaults, patience: undefined, epochs: 4, batchSize: 8, learningRate: 1e-2, ...options },
   ...more,
 })
 
