@@ -40,6 +40,14 @@ describe('the moving line', () => {
     expect(written.at(-1)).toBe('\r\x1b[K')
   })
 
+  it('goes on while the work is silent', () => {
+    const { written, clock, view } = recording('line')
+    view.report({ step: 'load', done: 0, total: 3 })
+    for (clock.time = 0.5; clock.time < 4; clock.time += 0.5) view.tick()
+    expect(written).toHaveLength(4)
+    expect(written.at(-1)).toContain('3.0 s')
+  })
+
   it('makes way for a note', () => {
     const { written, view } = recording('line')
     view.report({ step: 'train', done: 1, total: 2 })
@@ -62,6 +70,13 @@ describe('progress in a log', () => {
       'train  200/250 rows  10 rows/s  5.0 s left\n',
       'train  250/250 rows  10 rows/s\n',
     ])
+  })
+
+  it('goes on while the work is silent', () => {
+    const { written, clock, view } = recording('log')
+    view.report({ step: 'load', done: 1, total: 3 })
+    for (clock.time = 1; clock.time <= 25; clock.time++) view.tick()
+    expect(written).toEqual(['load  1/3  10 s\n', 'load  1/3  20 s\n'])
   })
 
   it('measures the rate from where a resumed run begins', () => {

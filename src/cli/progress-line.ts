@@ -6,6 +6,8 @@ import { printable, textWidth, truncate } from './text-width.ts'
 
 export interface ProgressView {
   report(progress: Progress): void
+  /** Call now and then: work that is long silent is shown again, with the time that has passed. */
+  tick(): void
   /** Removes the moving line, so that other output can be written; the next report draws it again. */
   clear(): void
   /** The last report of the step that runs. */
@@ -95,6 +97,10 @@ export function progressView({
       step.shown = false
       if (time - step.shownAt >= intervals[mode]) show(step)
     },
+    tick() {
+      const silence = mode === 'line' ? 1 : intervals.log
+      if (step && mode !== 'json' && now() - step.shownAt >= silence) show(step)
+    },
     clear,
     last: () => step?.last,
     finish: close,
@@ -136,12 +142,13 @@ export function progressText(progress: Progress, pace: Pace, terminal: Terminal,
   const bar = withBar && total ? paint('green', '█'.repeat(filled)) + paint('dim', '░'.repeat(barCells - filled)) : ''
   const count = placeOf({ step: '', done, total }).trim()
   const rate = pace.perSecond === undefined || unit === '' ? '' : formatRate(pace.perSecond, unit)
+  const waited = pace.perSecond === undefined && pace.elapsedSeconds >= 2 ? formatSeconds(pace.elapsedSeconds) : ''
   const left =
     pace.remainingSeconds === undefined || done === total ? '' : `${formatSeconds(pace.remainingSeconds)} left`
   const numbers = Object.entries(metrics).map(([name, value]) => `${name} ${formatMetric(name, value)}`)
   const layouts = [
-    [step, bar, `${count} ${unit}`.trim(), rate, left, ...numbers],
-    [step, `${count} ${unit}`.trim(), rate, left, ...numbers],
+    [step, bar, `${count} ${unit}`.trim(), rate, left, waited, ...numbers],
+    [step, `${count} ${unit}`.trim(), rate, left, waited, ...numbers],
     [step, count, left, ...numbers],
     [step, count, ...numbers.slice(0, 1)],
   ].map((parts) => parts.filter((part) => part !== '').join('  '))

@@ -33,6 +33,7 @@ export function openSession({ json, debug }: { json: boolean; debug: boolean }):
     terminal: stderr,
     write: toStderr,
   })
+  setInterval(() => view.tick(), 500).unref()
   const remark = (text: string) => {
     view.clear()
     toStderr(json ? `${JSON.stringify({ note: text })}\n` : `${text}\n`)
