@@ -1,9 +1,10 @@
 /** Where an unfinished training run keeps its state, so that it can be continued and nothing unfinished stands under the final name. */
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { recordFile } from '../util/atomic.ts'
 import { InputError, systemError } from '../util/errors.ts'
 import { readJson } from '../util/json.ts'
+import { makeFolder } from '../util/make-folder.ts'
 import { version } from '../util/version.ts'
 
 /** The training log's file name, in the work folder and then in the model's. */
@@ -49,7 +50,7 @@ export async function openWorkFolder(
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await writeFile(
       join(folder, recordFile),
       `${JSON.stringify({ espalier: version, verb: 'train', fingerprint }, null, 2)}\n`,

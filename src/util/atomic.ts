@@ -1,8 +1,9 @@
 /** Atomic output: written to a temporary neighbour, flushed, then renamed. Nothing half-written stands under its final name. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InputError, systemError } from './errors.ts'
+import { makeFolder } from './make-folder.ts'
 
 function neighbour(path: string): string {
   return join(dirname(path), `.${basename(path)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`)
@@ -33,7 +34,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const temporary = neighbour(resolve(path))
   try {
-    await mkdir(dirname(temporary), { recursive: true })
+    await makeFolder(dirname(temporary))
     const handle = await open(temporary, 'wx')
     try {
       await writeFile(handle, content)
@@ -159,7 +160,7 @@ export async function writeFolderAtomic<T>(
   const target = resolve(folder)
   const temporary = neighbour(target)
   try {
-    await mkdir(temporary, { recursive: true })
+    await makeFolder(temporary)
     const result = await write(temporary)
     await publishFolder(temporary, target, options)
     return result
