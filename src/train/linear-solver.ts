@@ -42,6 +42,11 @@ interface SolverKernels {
   margins16: Margins
 }
 
+/** Rows of shuffles kept for the next block. */
+const keptShuffles = 2_000_000
+/** How much looser the first solution may be, which only serves to score held-out rows and to start from. */
+const firstLooser = 2
+
 /** Addresses of one thread's working space. */
 export interface SolverSpace {
   readonly weights: number
@@ -82,6 +87,7 @@ export class BlockSolver {
   readonly #space: SolverSpace
   readonly #kernels: SolverKernels
   readonly #marks: Uint8Array
+  readonly #shuffles = new Map<string, Uint32Array>()
 
   private constructor(arena: Arena, matrix: LinearMatrix, space: SolverSpace, kernels: SolverKernels) {
     this.#arena = arena
@@ -124,13 +130,9 @@ export class BlockSolver {
     let passes = 0
     if (heldOut.length > 0) {
       const held = new Set(heldOut)
-      passes += this.#descend(
-        active.filter((row) => !held.has(row)),
-        block,
-        width,
-        options,
-        [seed, block.group, 0],
-      )
+      const others = active.filter((row) => !held.has(row))
+      const looser = { ...options, tolerance: options.tolerance * firstLooser }
+      passes += this.#descend(others, block, width, looser, [seed, block.group, 0])
       this.#arena.u32(space.order, heldOut.length).set(heldOut)
       const margins = width === 4 ? this.#kernels.margins4 : this.#kernels.margins16
       margins(heldOut.length, space.order, offsets, columns, values, space.weights, 1, space.margins)
@@ -172,12 +174,13 @@ export class BlockSolver {
   #descend(used: Uint32Array, { size }: ProblemBlock, width: 4 | 16, options: LinearOptions, key: number[]): number {
     const { rows, offsets, columns, values, norms } = this.#matrix
     const space = this.#space
-    this.#arena.u8(space.skips, rows).fill(0)
+    const skips = this.#arena.u8(space.skips, rows).fill(0)
+    let whole = true
     const order = this.#arena.u32(space.order, used.length)
     const pass = width === 4 ? this.#kernels.pass4 : this.#kernels.pass16
     const live = 2 ** size - 1
     for (let passes = 1; ; passes++) {
-      const shuffle = permutation(used.length, random('linear', ...key, passes))
+      const shuffle = this.#shuffle(used.length, [...key, passes])
       for (let i = 0; i < used.length; i++) order[i] = used[shuffle[i]!]!
       const worst = pass(
         used.length,
@@ -195,8 +198,22 @@ export class BlockSolver {
         space.skips,
         options.tolerance / 10,
       ) // prettier-ignore
-      if (worst < options.tolerance || passes >= options.maxPasses) return passes
+      if (passes >= options.maxPasses || (worst < options.tolerance && whole)) return passes
+      // Rows at rest may have come to violate their conditions: the end is only believed after a pass over all of them.
+      whole = worst < options.tolerance
+      if (whole) skips.fill(0)
     }
+  }
+
+  /** The order of rows in a pass: the same for all blocks of a group. */
+  #shuffle(length: number, key: number[]): Uint32Array {
+    const name = [length, ...key].join()
+    const known = this.#shuffles.get(name)
+    if (known) return known
+    const shuffle = permutation(length, random('linear', ...key))
+    if ((this.#shuffles.size + 1) * length > keptShuffles) this.#shuffles.clear()
+    this.#shuffles.set(name, shuffle)
+    return shuffle
   }
 
   #touched(parts: readonly Uint32Array[]): Uint32Array {

@@ -33,10 +33,16 @@ let violated = f32x4.splat(0)
   return max(max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)))
 }
 
+// @ts-ignore: decorator
+@inline function rest(at: u32, skip: u32): void {
+  const level = min((skip >> 4) + 1, 3)
+  store<u8>(at, <u8>((level << 4) | ((1 << level) - 1)))
+}
+
 /**
  * One pass over the rows in `order`, up to 16 problems (bit p of `live`: there is a problem p). Bit p of a row's u16 in `rights`: its label is +1.
- * diagonals: 1 / (2 C) per problem. Line 0 of weights and alphas: the bias; line c + 1: column c. A row that changed nothing is left out of the
- * next pass. Dual variables that violate their conditions by less than `threshold` stay. Returns the largest violation met.
+ * diagonals: 1 / (2 C) per problem. Line 0 of the weights: the bias; line c + 1: column c. A row that changes nothing is left out of the next
+ * pass, then of the next 3, then of the next 7: its skips byte holds how many are left and, in its high half, how often. Dual variables that violate their conditions by less than `threshold` stay. Returns the largest violation met.
  */
 export function pass16(
   rows: u32, order: u32, offsets: u32, columns: u32, values: u32, norms: u32, rights: u32, live: u32,
@@ -46,8 +52,9 @@ export function pass16(
   const b = f32x4.splat(bias)
   for (let r: u32 = 0; r < rows; r++) {
     const row = load<u32>(order + (r << 2))
-    if (load<u8>(skips + row)) {
-      store<u8>(skips + row, 0)
+    const skip = <u32>load<u8>(skips + row)
+    if (skip & 15) {
+      store<u8>(skips + row, <u8>(skip - 1))
       continue
     }
     const first = columns + (load<u32>(offsets + (row << 2)) << 2)
@@ -73,9 +80,10 @@ export function pass16(
     const d2 = update(m2, right >> 8, live >> 8, alpha + 32, diagonals + 32, norm, threshold)
     const d3 = update(m3, right >> 12, live >> 12, alpha + 48, diagonals + 48, norm, threshold)
     if (!v128.any_true(v128.or(v128.or(d0, d1), v128.or(d2, d3)))) {
-      store<u8>(skips + row, 1)
+      rest(skips + row, skip)
       continue
     }
+    store<u8>(skips + row, 0)
     v128.store(weights, f32x4.add(v128.load(weights), f32x4.mul(d0, b)))
     v128.store(weights, f32x4.add(v128.load(weights, 16), f32x4.mul(d1, b)), 16)
     v128.store(weights, f32x4.add(v128.load(weights, 32), f32x4.mul(d2, b)), 32)
@@ -101,8 +109,9 @@ export function pass4(
   const b = f32x4.splat(bias)
   for (let r: u32 = 0; r < rows; r++) {
     const row = load<u32>(order + (r << 2))
-    if (load<u8>(skips + row)) {
-      store<u8>(skips + row, 0)
+    const skip = <u32>load<u8>(skips + row)
+    if (skip & 15) {
+      store<u8>(skips + row, <u8>(skip - 1))
       continue
     }
     const first = columns + (load<u32>(offsets + (row << 2)) << 2)
@@ -120,9 +129,10 @@ export function pass4(
     const norm = load<f32>(norms + (row << 2)) + bias * bias
     const d = update(f32x4.add(m, n), right, live, alphas + (row << 4), diagonals, norm, threshold)
     if (!v128.any_true(d)) {
-      store<u8>(skips + row, 1)
+      rest(skips + row, skip)
       continue
     }
+    store<u8>(skips + row, 0)
     v128.store(weights, f32x4.add(v128.load(weights), f32x4.mul(d, b)))
     for (j = first; j < last; j += 4) {
       const at = weights + (load<u32>(j) << 4)
