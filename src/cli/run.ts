@@ -15,6 +15,8 @@ const widestHelp = 100
 export async function runCli(argv: readonly string[]): Promise<number> {
   const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
   const session = openSession({ json: words.includes('--json'), debug: words.includes('--debug') })
+  // Faults outside of the command's own promise, such as a full disk behind stdout.
+  process.on('uncaughtException', (error) => process.exit(session.fail(error)))
   // `espalier help VERB` is `espalier VERB --help`.
   const args = argv[0] === 'help' ? (argv.length > 1 ? [argv[1]!, '--help'] : ['--help']) : [...argv]
   const verb = commands.find(({ name }) => name === args[0])

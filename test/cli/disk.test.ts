@@ -54,6 +54,12 @@ describe('no space left', () => {
   })
 })
 
+it.skipIf(!existsSync('/dev/full'))('a full disk behind standard output is told as such', async () => {
+  const { status, stderr } = spawnSync('sh', ['-c', '"$@" > /dev/full', 'sh', process.execPath, main, 'systems'])
+  expect(status).toBe(1)
+  expect(stderr.toString()).toMatch(/^✖ No space left on the disk\n/)
+})
+
 describe.skipIf(process.platform === 'win32')('a limit on the size of files', () => {
   it('ends training with a typed error and leaves nothing', () => {
     const out = join(folder, 'limited')
