@@ -88,10 +88,11 @@ async function mergeByRecipe(
   given?: MergeMethod,
 ): Promise<MergeResult> {
   const start = performance.now()
-  const { plan, method } = await prepareMerge(recipe, { ...options, ...(given ? { method: given } : {}) })
+  const { plan, method, files } = await prepareMerge(recipe, { ...options, ...(given ? { method: given } : {}) })
   assertRunnable(plan)
   const result = await runMerge(plan, method, out, {
     ...options,
+    files: { ...files, ...options.files },
     record: { recipe: recipe.text, ...options.record },
   })
   return { ...result, plan, seconds: (performance.now() - start) / 1000 }

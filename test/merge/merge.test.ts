@@ -365,3 +365,85 @@ describe('resuming', () => {
     expect(await fault(merge([a], { method: linear(), out: a }))).toMatchObject({ code: 'OUT_EXISTS' })
   })
 })
+
+describe('vocabularies', () => {
+  const tokenizer = (tokens: readonly string[], added: readonly string[] = []) =>
+    JSON.stringify({
+      model: { type: 'WordPiece', vocab: Object.fromEntries(tokens.map((token, id) => [token, id])) },
+      added_tokens: added.map((content, i) => ({ id: tokens.length + i, content, special: true })),
+    })
+  const name = 'model.embed_tokens.weight'
+  const row = (values: Map<string, number[]>, index: number) => values.get(name)!.slice(index * 8, index * 8 + 8)
+
+  async function twoModels() {
+    const base = await model({
+      kind: 'decoder',
+      vocabulary: 4,
+      files: { 'tokenizer.json': tokenizer(['a', 'b', 'c', 'd']) },
+    })
+    const other = await model({
+      kind: 'decoder',
+      seed: 2,
+      vocabulary: 5,
+      files: { 'tokenizer.json': tokenizer(['b', 'a', 'e'], ['<x>', 'd']) },
+    })
+    return { base, other, values: await Promise.all([base, other].map(valuesOf)) }
+  }
+
+  it('joins two vocabularies, matching rows by token', async () => {
+    const { base, other, values } = await twoModels()
+    const [v0, v1] = values as [Map<string, number[]>, Map<string, number[]>]
+    const file = await recipe(
+      `models: [{model: ${base}}, {model: ${other}}]\nmerge_method: linear\ntokenizer:\n  source: union\n  tokens:\n    <y>: {source: {kind: model_token, model: ${base}, token: c}}\n    d: {source: ${other}, force: true}\n  pad_to_multiple_of: 4\ndtype: float64\n`,
+    )
+    const out = fresh('out')
+    await mergeRecipe(file, out)
+    const merged = await valuesOf(out)
+    expect(merged.get(name)!.length).toBe(8 * 8)
+    const mean = (x: number[], y: number[]) => x.map((value, i) => 0.5 * value + 0.5 * y[i]!)
+    expect(row(merged, 0)).toEqual(mean(row(v0, 0), row(v1, 1))) // a
+    expect(row(merged, 1)).toEqual(mean(row(v0, 1), row(v1, 0))) // b
+    expect(row(merged, 2)).toEqual(row(v0, 2)) // c: only the base has it
+    expect(row(merged, 3)).toEqual(row(v1, 4)) // d: forced
+    expect(row(merged, 4)).toEqual(row(v1, 2)) // e
+    expect(row(merged, 5)).toEqual(row(v1, 3)) // <x>
+    expect(row(merged, 6)).toEqual(row(v0, 2)) // <y> is c of the base
+    expect(row(merged, 7).every(Number.isFinite)).toBe(true)
+    expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8')).vocab_size).toBe(8)
+    const written = JSON.parse(await readFile(join(out, 'tokenizer.json'), 'utf8'))
+    expect(written.added_tokens).toMatchObject([
+      { id: 4, content: 'e', special: false },
+      { id: 5, content: '<x>', special: true },
+      { id: 6, content: '<y>' },
+    ])
+  })
+
+  it('keeps the vocabulary of the base or of a model', async () => {
+    const { base, other, values } = await twoModels()
+    const text = (source: string) =>
+      recipe(
+        `models: [{model: ${other}}]\nmerge_method: task_arithmetic\nbase_model: ${base}\ntokenizer_source: ${source}\ndtype: float64\n`,
+      )
+    const [first, second] = [fresh('out'), fresh('out')]
+    await mergeRecipe(await text('base'), first)
+    const merged = await valuesOf(first)
+    expect(merged.get(name)!.length).toBe(4 * 8)
+    const close = (x: number[], y: number[]) => x.every((value, i) => Math.abs(value - y[i]!) < 1e-12)
+    expect(close(row(merged, 0), row(values[1]!, 1))).toBe(true)
+    expect(close(row(merged, 2), row(values[0]!, 2))).toBe(true)
+    await mergeRecipe(await text(other), second)
+    expect(close(row(await valuesOf(second), 0), row(values[1]!, 0))).toBe(true)
+    expect(await readFile(join(second, 'tokenizer.json'), 'utf8')).toContain('<x>')
+  })
+
+  it('sets a chat template', async () => {
+    const a = await model({
+      kind: 'decoder',
+      files: { 'tokenizer_config.json': '{"chat_template": "{{ old }}", "x": 1}' },
+    })
+    const out = fresh('out')
+    await mergeRecipe(await recipe(`models: [{model: ${a}}]\nmerge_method: linear\nchat_template: "{{ new }}"\n`), out)
+    expect(await readFile(join(out, 'chat_template.jinja'), 'utf8')).toBe('{{ new }}')
+    expect(JSON.parse(await readFile(join(out, 'tokenizer_config.json'), 'utf8'))).toEqual({ x: 1 })
+  })
+})

@@ -7,8 +7,9 @@ import { InputError } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import type { MergeMethod } from '../merge-method.ts'
 import { formatModelRef } from '../recipe/model-ref.ts'
-import { type Recipe, recipeModels } from '../recipe/recipe.ts'
+import { type Recipe, recipeModels, type TokenizerRule } from '../recipe/recipe.ts'
 import { settleOptions } from '../settle-options.ts'
+import { chatTemplateFiles } from './chat-template.ts'
 import { Conflicts } from './conflicts.ts'
 import { estimate, type Limits } from './estimate.ts'
 import { planHeads } from './heads.ts'
@@ -18,6 +19,7 @@ import { type OutputSlot, outputSlots, type SlotInput } from './output-slots.ts'
 import { recipeMethod, settingTable } from './recipe-method.ts'
 import { sourceOf, storedSource } from './sources.ts'
 import { isHead, isInputEmbedding, isOutputEmbedding, isVocabulary } from './tensor-names.ts'
+import { planVocabulary, type Vocabulary } from './vocabulary.ts'
 
 export interface PlanOptions extends RunOptions {
   /** A method made in code; without one the recipe's name decides. */
@@ -31,6 +33,8 @@ export interface PlanOptions extends RunOptions {
 export interface PreparedMerge {
   readonly plan: MergePlan
   readonly method: MergeMethod
+  /** Files to write beside the weights: a new tokenizer, a chat template. */
+  readonly files: Readonly<Record<string, string>>
 }
 
 /**
@@ -43,7 +47,9 @@ export async function prepareMerge(recipe: Recipe, options: PlanOptions = {}): P
   try {
     const conflicts = new Conflicts()
     for (const remark of remarks) conflicts.add(remark)
-    return { plan: new Planner(recipe, method, inputs, conflicts).plan(options), method }
+    const planner = new Planner(recipe, method, inputs, conflicts)
+    if (recipe.tokenizer) await planner.readVocabulary(recipe.tokenizer)
+    return { plan: planner.plan(options), method, files: await planner.files() }
   } finally {
     await closeInputs(inputs)
   }
@@ -56,6 +62,7 @@ class Planner {
   private readonly conflicts: Conflicts
   private readonly reference: MergeInput
   private readonly base: MergeInput | undefined
+  private vocabulary: Vocabulary | undefined
 
   constructor(recipe: Recipe, method: MergeMethod, inputs: ReadonlyMap<string, MergeInput>, conflicts: Conflicts) {
     this.recipe = recipe
@@ -64,6 +71,23 @@ class Planner {
     this.conflicts = conflicts
     this.base = recipe.base && inputs.get(formatModelRef(recipe.base))
     this.reference = this.chooseReference()
+  }
+
+  async readVocabulary(rule: TokenizerRule): Promise<void> {
+    this.vocabulary = await planVocabulary(rule, this.inputs, this.base ?? this.reference, this.conflicts)
+  }
+
+  /** Where the tokenizer's files come from. */
+  private companion(): string {
+    return this.vocabulary?.companion ?? this.base?.checkpoint.folder ?? this.reference.checkpoint.folder
+  }
+
+  async files(): Promise<Record<string, string>> {
+    const tokenizer = this.vocabulary && { 'tokenizer.json': `${JSON.stringify(this.vocabulary.tokenizer.json)}\n` }
+    const { chatTemplate } = this.recipe
+    const folders = [...this.inputs.values()].map(({ checkpoint }) => checkpoint.folder)
+    const template = chatTemplate === undefined ? {} : await chatTemplateFiles(chatTemplate, this.companion(), folders)
+    return { ...tokenizer, ...template }
   }
 
   plan(limits: Limits): MergePlan {
@@ -97,7 +121,7 @@ class Planner {
       conflicts: conflicts.list(),
       weights: effectiveWeights(models, tensors),
       config,
-      companion: this.base?.checkpoint.folder ?? reference.checkpoint.folder,
+      companion: this.companion(),
       outputDtype,
       ...estimate(method, tensors, heads.kept, limits),
     }
@@ -134,23 +158,34 @@ class Planner {
     if (!first) return undefined
     const { info } = first
     if (dtypes[info.dtype].kind !== 'float') return copyOf(slot.name, info)
-    for (const other of present) if (!this.fits(slot, first, other)) return undefined
+    const aligned = this.vocabulary !== undefined && isVocabulary(slot.bare)
+    for (const other of present) if (!this.fits(slot, first, other, aligned)) return undefined
+    const tensors = new Map(present.map(({ part, info }) => [part.input, info]))
+    const sourceFor = (part: SlotInput, stored: TensorInfo) =>
+      aligned ? this.vocabulary!.source(part.input, tensors) : sourceOf(part.input, stored)
+    const shape = aligned ? [this.vocabulary!.rows, ...info.shape.slice(1)] : info.shape
     const dtype = recipe.outDtype ?? recipe.dtype ?? promote(present.map(({ info }) => info.dtype as MergeDtype))
     const models = present.filter(({ part }) => !part.isBase)
     const common = {
       name: slot.name,
-      shape: info.shape,
+      shape,
       dtype,
-      sources: models.map(({ part, info }) => sourceOf(part.input, info)),
+      sources: models.map(({ part, info }) => sourceFor(part, info)),
       keys: models.map(({ part }) => part.input.key),
     }
     if (averaged) return { ...common, action: 'average', options: {} }
     if (models.length === 0 || (models.length < this.method.definition.models.least && recipe.missing !== 'error'))
-      return this.fallback(slot.name, info, dtype, first.part)
+      return {
+        ...common,
+        action: 'average',
+        options: {},
+        sources: [sourceFor(first.part, info)],
+        keys: [first.part.input.key],
+      }
     const usesBase = base !== undefined && this.method.definition.base !== 'unused'
     return {
       ...common,
-      ...(usesBase ? { base: sourceOf(base.part.input, base.info) } : {}),
+      ...(usesBase ? { base: sourceFor(base.part, base.info) } : {}),
       action: 'merge',
       options: settleOptions(this.method, {
         name: slot.name,
@@ -160,12 +195,6 @@ class Planner {
         shared: slot.shared.map(settingTable),
       }),
     }
-  }
-
-  /** Too few models have the tensor to merge it: it is taken from the base, or from the first that has it. */
-  private fallback(name: string, info: TensorInfo, dtype: MergeDtype, part: SlotInput): PlannedTensor {
-    const source = sourceOf(part.input, info)
-    return { name, shape: info.shape, dtype, action: 'average', sources: [source], keys: [part.input.key], options: {} }
   }
 
   /** A model's tensor, or the input embedding where it stands for a tied output embedding. */
@@ -203,6 +232,7 @@ class Planner {
     slot: OutputSlot,
     first: { part: SlotInput; info: TensorInfo },
     other: { part: SlotInput; info: TensorInfo },
+    aligned: boolean,
   ): boolean {
     const fault = (code: string, message: string, help: string) => {
       this.conflicts.add({ severity: 'error', code, model: other.part.input.label, tensor: slot.name, message, help })
@@ -216,6 +246,7 @@ class Planner {
       )
     const [expected, received] = [first.info.shape, other.info.shape]
     if (expected.join() === received.join()) return true
+    if (aligned && expected.slice(1).join() === received.slice(1).join()) return true
     if (isVocabulary(slot.bare) && expected.slice(1).join() === received.slice(1).join())
       return fault(
         'VOCABULARY',
@@ -262,6 +293,7 @@ class Planner {
       config[key] = count
     }
     const names = { F64: 'float64', F32: 'float32', F16: 'float16', BF16: 'bfloat16' }
+    if (this.vocabulary && 'vocab_size' in config) config['vocab_size'] = this.vocabulary.rows
     config['dtype' in config ? 'dtype' : 'torch_dtype'] = names[dtype]
     return config
   }
