@@ -6,7 +6,6 @@ import type { MergeMethod } from './merge-method.ts'
 import { assertRunnable, prepareMerge } from './plan/build-plan.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
-import { readRecipe } from './recipe/read-recipe.ts'
 import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
 import type { Scalar, Setting } from './settings.ts'
 
@@ -71,14 +70,18 @@ export async function mergeRecipe(
   out: string,
   options: MergeRunOptions = {},
 ): Promise<MergeResult> {
-  return mergeByRecipe(typeof recipe === 'string' ? await readRecipe(recipe) : recipe, out, options)
+  return mergeByRecipe(await recipeOf(recipe), out, options)
 }
 
 /** Plans a recipe without reading weights. */
 export async function planRecipe(recipe: string | Recipe, options: MergeRunOptions = {}): Promise<MergePlan> {
-  const read = typeof recipe === 'string' ? await readRecipe(recipe) : recipe
-  const { plan } = await prepareMerge(read, options)
+  const { plan } = await prepareMerge(await recipeOf(recipe), options)
   return plan
+}
+
+/** The recipe itself; the YAML reader is loaded for files only. */
+async function recipeOf(recipe: string | Recipe): Promise<Recipe> {
+  return typeof recipe === 'string' ? (await import('./recipe/read-recipe.ts')).readRecipe(recipe) : recipe
 }
 
 async function mergeByRecipe(
