@@ -1,7 +1,7 @@
 /** Merges tensors that are in memory: the same formulas as for files, for small things, experiments and tests. */
 import { MergeKernels } from '../tensor/merge-kernels.ts'
 import { InputError } from '../util/errors.ts'
-import { TensorTask, type TensorTaskInput } from './engine/tensor-task.ts'
+import { type LayerPlace, TensorTask, type TensorTaskInput } from './engine/tensor-task.ts'
 import type { MergeMethod } from './merge-method.ts'
 import type { Scalar, Setting } from './settings.ts'
 import { settleOptions } from './settle-options.ts'
@@ -18,6 +18,8 @@ export interface TensorsToMerge {
   /** Keys the random numbers together with the seed (default "tensor"). */
   name?: string
   seed?: number
+  /** Where the tensor stands in its model. */
+  layer?: LayerPlace
   blockLength?: number
 }
 
@@ -50,6 +52,7 @@ export async function mergeTensors(input: TensorsToMerge): Promise<Float64Array>
   kernels.clear()
   const common: TensorTaskInput = {
     name,
+    ...(input.layer === undefined ? {} : { layer: input.layer }),
     shape,
     sources: models.map(source),
     ...(base === undefined ? {} : { base: source(base) }),

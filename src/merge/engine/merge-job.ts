@@ -78,12 +78,13 @@ function taskOf(
   kernels: MergeKernels,
   sink: ElementSink,
 ): { task: TensorTask; sources: ElementSource[] } {
-  const { name, shape, sources, base, keys } = job.tensors[index]!
+  const { name, layer, shape, sources, base, keys } = job.tensors[index]!
   kernels.clear()
   const opened = sources.map((source) => openSource(source, files, kernels))
   const origin = base && openSource(base, files, kernels)
   const task = new TensorTask({
     name,
+    ...(layer === undefined ? {} : { layer }),
     shape,
     sources: opened,
     ...(origin ? { base: origin } : {}),

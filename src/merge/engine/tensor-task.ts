@@ -18,8 +18,13 @@ export interface ElementSink {
   write(start: number, bytes: Uint8Array, values: Float64Array): void
 }
 
+/** Where a tensor stands in its model: in a layer of the output, or outside the layers. */
+export type LayerPlace = { readonly index: number; readonly count: number } | 'before' | 'after'
+
 export interface TensorTaskInput {
   readonly name: string
+  /** Default: after the layers. */
+  readonly layer?: LayerPlace
   readonly shape: readonly number[]
   /** The models beside the base, in the recipe's order. */
   readonly sources: readonly ElementSource[]
@@ -41,6 +46,7 @@ const piece = 4096
 
 export class TensorTask {
   readonly name: string
+  readonly layer: LayerPlace
   readonly shape: readonly number[]
   readonly length: number
   /** Of a matrix, its rows; of any other tensor, the slices along its first dimension; 1 for vectors. */
@@ -59,6 +65,7 @@ export class TensorTask {
   constructor(input: TensorTaskInput) {
     this.input = input
     this.name = input.name
+    this.layer = input.layer ?? 'after'
     this.shape = input.shape
     this.length = input.shape.reduce((product, size) => product * size, 1)
     this.rows = input.shape.length < 2 ? 1 : input.shape[0]!

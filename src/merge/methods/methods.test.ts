@@ -8,15 +8,18 @@ const {
   arceeFusion,
   breadcrumbs,
   breadcrumbsTies,
+  consensus,
   dareLinear,
   dareTies,
   della,
   dellaLinear,
   karcher,
+  layerSwap,
   linear,
   magmax,
   modelStock,
   multislerp,
+  mwa,
   nearswap,
   nuslerp,
   passthrough,
@@ -26,6 +29,7 @@ const {
   slerp,
   taskArithmetic,
   ties,
+  widen,
 } = methods
 
 async function merged(method: MergeMethod, input: Omit<TensorsToMerge, 'method'>): Promise<number[]> {
@@ -435,6 +439,80 @@ describe('element methods', () => {
   })
 })
 
+describe('weights from the models themselves', () => {
+  it('widen scores columns by length and direction', async () => {
+    const input = {
+      base: [3, 0, 1, 4, 2, 0],
+      models: [
+        [3, 1, 1, 4, 2, 0],
+        [6, 0, 0, 8, 2, 1],
+      ],
+      shape: [2, 3],
+    }
+    close(await merged(widen(), input), [5.25, 1, 0.25, 7, 2, 0.75])
+    close(
+      await mergedDeltas(widen(), [
+        [0.1, 0.4, 0.1],
+        [0.2, 0, 0.4],
+      ]),
+      [0.152498, 0.4, 0.442556],
+    )
+  })
+
+  it('widen takes the rows of an embedding', async () => {
+    const transposed = {
+      base: [3, 4, 0, 2, 1, 0],
+      models: [
+        [3, 4, 1, 2, 1, 0],
+        [6, 8, 0, 2, 0, 1],
+      ],
+      shape: [3, 2],
+    }
+    close(await merged(widen(), { ...transposed, name: 'embed_tokens.weight' }), [5.25, 7, 1, 2, 0.25, 0.75])
+  })
+
+  it('mwa weights by loss or step', async () => {
+    const weights = async (metrics: number[], options: Parameters<typeof mwa>[0]) => {
+      const models = metrics.map((_, t) => metrics.map((_, i) => (i === t ? 1 : 0)))
+      return merged(mwa(options), { models, settings: metrics.map((metric) => ({ metric })) })
+    }
+    close(await weights([0.5, 0.25], { power: 0 }), [0.5, 0.5])
+    close(await weights([0.5, 0.25], { power: 1 }), [1 / 3, 2 / 3])
+    close(await weights([0.5, 0.25], { power: 2 }), [0.2, 0.8])
+    close(await weights([100, 200, 300], { power: 1, better: 'higher' }), [1 / 6, 1 / 3, 1 / 2])
+    close(await weights([100, 200, 300], { power: 2, better: 'higher' }), [0.071429, 0.285714, 0.642857])
+    close(await weights([100, 200], { power: 1e6 }), [1, 0])
+    expect(() => mwa({ metric: 0 })).toThrow('above 0')
+  })
+
+  it('layer swap takes the outer layers, half the transitions', async () => {
+    const share = async (index: number, count: number, options: Parameters<typeof layerSwap>[0]) =>
+      ((await merged(layerSwap(options), { base: [6], models: [[2]], layer: { index, count } }))[0]! - 6) / -4 + 0
+    const shares = async (count: number, options: Parameters<typeof layerSwap>[0]) =>
+      Promise.all(Array.from({ length: count }, (_, index) => share(index, count, options)))
+    const wide = await shares(32, {})
+    expect(wide).toEqual([1, 1, 1, 1, 1, 0.5, ...Array.from({ length: 23 }, () => 0), 0.5, 1, 1])
+    expect(await shares(4, { bottom: 1, top: 0, bottomTransition: 1, topTransition: 0 })).toEqual([1, 0.5, 0, 0])
+    expect(await shares(4, { bottom: 4, top: 0 })).toEqual([1, 1, 1, 1])
+    const none = { bottom: 0, top: 0, bottomTransition: 0, topTransition: 0 }
+    expect(await shares(4, none)).toEqual([0, 0, 0, 0])
+    const outer = async (layer: 'before' | 'after', options = {}) =>
+      merged(layerSwap(options), { base: [6], models: [[2]], layer })
+    expect([await outer('before'), await outer('after'), await outer('before', none)]).toEqual([[2], [6], [6]])
+  })
+
+  it('consensus keeps what matters to several', async () => {
+    // element 0 matters to both, 1 to the first alone, 2 to neither
+    const deltas = [
+      [1, 1, 0.1, 0.2],
+      [1, 0.1, 0.2, -0.2],
+      [0, 0, 1, 0],
+    ]
+    close(await mergedDeltas(consensus(), deltas), [2, 0, 0, 0])
+    close(await mergedDeltas(consensus({ least: 1, lambda: 0.5 }), deltas), [1, 0.55, 0.65, 0])
+  })
+})
+
 describe('every method', () => {
   const length = 20_000
   const values = (key: string) => Float64Array.from({ length }, (_, i) => random(3, key).normal(i))
@@ -448,7 +526,11 @@ describe('every method', () => {
     it(`${name} gives the same whatever the blocks, and nothing else than finite numbers`, async () => {
       const { definition } = factory
       const count = Math.min(3, definition.models.most ?? 3)
-      const method = (factory as (options?: object) => MergeMethod)('t' in definition.options ? { t: 0.3 } : {})
+      const options = {
+        ...('t' in definition.options ? { t: 0.3 } : {}),
+        ...('metric' in definition.options ? { metric: 2 } : {}),
+      }
+      const method = (factory as (options?: object) => MergeMethod)(options)
       const keys = Object.keys(definition.options)
       const input = {
         method,

@@ -168,6 +168,7 @@ class Planner {
     const models = present.filter(({ part }) => !part.isBase)
     const common = {
       name: slot.name,
+      layer: slot.layer,
       shape,
       dtype,
       sources: models.map(({ part, info }) => sourceFor(part, info)),

@@ -2,6 +2,7 @@
 import type { Dtype } from '../../tensor/dtypes.ts'
 import type { MergeDtype } from '../../tensor/merge-kernels.ts'
 import type { Place } from '../../util/errors.ts'
+import type { LayerPlace } from '../engine/tensor-task.ts'
 
 /** A tensor's bytes in a file. */
 export interface StoredSource {
@@ -40,6 +41,7 @@ export type TensorSource = StoredSource | LoraSource | RowsSource
 
 export interface PlannedTensor {
   readonly name: string
+  readonly layer?: LayerPlace
   readonly shape: readonly number[]
   readonly dtype: Dtype
   /** `copy` takes the bytes of the only source as they are, `average` the mean of the sources whatever the method. */

@@ -1,5 +1,6 @@
 /** The tensors of the output and where each comes from: whole models, or slices of layers stacked anew. */
 import { InputError } from '../../util/errors.ts'
+import type { LayerPlace } from '../engine/tensor-task.ts'
 import { formatModelRef, sameModel } from '../recipe/model-ref.ts'
 import type { Recipe, RecipeModule, RecipeSlice, RecipeSource, Settings } from '../recipe/recipe.ts'
 import type { MergeInput } from './merge-inputs.ts'
@@ -21,6 +22,7 @@ export interface OutputSlot {
   readonly bare: string
   readonly inputs: readonly SlotInput[]
   readonly depth: number
+  readonly layer: LayerPlace
   /** Settings between the models' and the recipe's: of the slice and the module. */
   readonly shared: readonly Settings[]
 }
@@ -84,11 +86,14 @@ function wholeSlots(context: SlotContext, module: RecipeModule, mine: (name: str
       name: reference.tensors.get(bare)!.name,
       bare,
       depth: layer ? depthOf(layer.index, count) : 0,
+      layer: layer ? { index: layer.index, count } : outsidePlace(bare),
       inputs: sources.map(({ source, isBase }) => slotInput(context, source, bare, isBase)),
       shared: [slice.settings, module.settings],
     }
   })
 }
+
+const outsidePlace = (name: string): LayerPlace => (isBeforeLayers(name) ? 'before' : 'after')
 
 /** A layer's place in its slice, 0 to 1; a slice of one layer is at its end, as in mergekit. */
 const depthOf = (index: number, count: number): number => (count > 1 ? index / (count - 1) : 1)
@@ -132,6 +137,7 @@ function slicedSlots(
         name: reference.tensors.get(bare)!.name,
         bare,
         depth: 0,
+        layer: outsidePlace(bare),
         inputs: sources.map(({ source, isBase }) => slotInput(context, source, bare, isBase)),
         shared: [slice.settings, module.settings],
       })
@@ -139,6 +145,7 @@ function slicedSlots(
   const outside = [...reference.tensors.keys()].filter((name) => mine(name) && layerOf(name)?.stack !== stack)
   loose(module.slices[0]!, outside.filter(isBeforeLayers))
   let index = 0
+  const total = module.slices.reduce((sum, { sources }) => sum + sources[0]!.layers![1] - sources[0]!.layers![0], 0)
   for (const slice of module.slices) {
     const sources = withBase(context, slice)
     for (const { source } of sources) checkLayers(source, inputs.get(formatModelRef(source.model))!, stack)
@@ -155,6 +162,7 @@ function slicedSlots(
           name: prefix + bare,
           bare,
           depth: depthOf(i, end - start),
+          layer: { index, count: total },
           inputs: sources.map(({ source, isBase }) =>
             slotInput(context, source, layerName(stack, source.layers![0] + i, rest), isBase),
           ),
