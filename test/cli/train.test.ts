@@ -131,6 +131,11 @@ describe('the output folder', () => {
       expect(await failure(['train', data, '--out', theirs, ...force])).toMatchObject({ code: 'OUT_EXISTS' })
       expect(filesBelow(theirs)).toEqual(['thesis.txt'])
     }
+    const mixed = join(folder, 'mixed')
+    expect((await espalier(['train', data, '--out', mixed])).status).toBe(0)
+    write('mixed/notes.txt', 'kept beside the model')
+    expect(await failure(['train', data, '--out', mixed, '--force'])).toMatchObject({ code: 'OUT_EXISTS' })
+    expect(filesBelow(mixed)).toContain('notes.txt')
     expect(await failure(['train', data, '--out', data])).toMatchObject({ code: 'OUT_EXISTS' })
     expect(readFileSync(data, 'utf8')).toBe(jsonl(tickets))
   })
