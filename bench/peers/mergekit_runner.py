@@ -1,11 +1,12 @@
 """Runs mergekit on a list of recipes: reads JSON lines {recipe, out, seed, dtype?} from a file and reports one JSON line for each.
 
-Random masks come from the same counter-based generator as Espalier's (Philox 4x32-10, keyed by seed, method, tensor and model), so that
-DARE and DELLA can be compared element by element. Everything else is mergekit as installed.
+With PLAIN=1 it is mergekit as installed; otherwise random masks come from the same counter-based generator as Espalier's (Philox 4x32-10, keyed by seed, method, tensor and model), so that
+DARE and DELLA can be compared element by element, and equal magnitudes are taken in order of their index.
 """
 
 import json
 import os
+import resource
 import struct
 import sys
 import time
@@ -115,9 +116,10 @@ def keyed_bernoulli(probabilities):
     return torch.from_numpy(mask).reshape(probabilities.shape).to(probabilities.dtype)
 
 
-ExecuteMergeMethodTask.execute = keyed_execute
-gta.sparsify = keyed_sparsify
-sparsify_module.torch = Torch()
+if os.environ.get("PLAIN") != "1":
+    ExecuteMergeMethodTask.execute = keyed_execute
+    gta.sparsify = keyed_sparsify
+    sparsify_module.torch = Torch()
 
 
 def main():
@@ -138,7 +140,8 @@ def main():
                 lora_merge_cache=case["out"] + ".lora",
             )
             run_merge(MergeConfiguration.model_validate(config), case["out"], options)
-            print(json.dumps({"out": case["out"], "seconds": time.time() - start}), flush=True)
+            rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            print(json.dumps({"out": case["out"], "seconds": time.time() - start, "rss": rss}), flush=True)
         except Exception as error:
             print(json.dumps({"out": case["out"], "error": str(error)[:300], "trace": traceback.format_exc()[-600:]}), flush=True)
 
