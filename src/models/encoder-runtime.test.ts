@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fixtureSource } from '../../test/support/safetensors.ts'
 import { loadRuntime } from '../graph/index.ts'
-import { encoderModel, exportEncoder, loadWeights, openEncoder, readEncoderConfig } from './index.ts'
+import { encoderModel, exportEncoder, initialWeights, loadWeights, openEncoder, readEncoderConfig } from './index.ts'
 
 const fixtures = fileURLToPath(new URL('../../test/fixtures/encoders', import.meta.url))
 
@@ -71,6 +71,30 @@ test('mean pooling averages over the tokens of each text', async () => {
     const mean = states[0]!.map((_, j) => states.reduce((sum, state) => sum + state[j]!, 0) / states.length)
     expect(largestDifference(pooled[row]!, mean)).toBeLessThan(1e-4)
   }
+  await encoder.close()
+})
+
+test('texts of any length come back in their order, with progress and on request an early end', async () => {
+  const folder = `${fixtures}/bert`
+  const config = readEncoderConfig({
+    ...JSON.parse(readFileSync(`${folder}/config.json`, 'utf8')),
+    max_position_embeddings: 600,
+  })
+  const model = encoderModel(config, { units: 3 })
+  const encoder = await openEncoder(model, initialWeights(model, 1), 'logits')
+  // From one token to more than fill one run.
+  const lengths = [1, 600, 40, 7, 300, 300, 40, 2, 1, 500]
+  const texts = lengths.map((length, i) => Int32Array.from({ length }, (_, s) => (i * 13 + s * 7) % 50))
+  const done: number[] = []
+  const together = await encoder.run(texts, { onProgress: (progress) => done.push(progress.done) })
+  for (const [i, text] of texts.entries()) {
+    const [alone] = await encoder.run([text])
+    expect(largestDifference(together[i]!, [...alone!])).toBeLessThan(1e-6)
+  }
+  expect(done.at(-1)).toBe(texts.length)
+  const controller = new AbortController()
+  controller.abort()
+  await expect(encoder.run(texts, { signal: controller.signal })).rejects.toMatchObject({ code: 'INTERRUPTED' })
   await encoder.close()
 })
 

@@ -20,9 +20,12 @@ export interface OpenEncoderOptions extends RunOptions {
 }
 
 export interface EncodeOptions extends RunOptions {
-  /** Texts in one run; default 32. */
+  /** Texts in one run at most; default 32. Long texts run in smaller groups. */
   batchSize?: number
 }
+
+/** Tokens in one run, padding included: their activations still fit the caches, so more of them at once would be slower. */
+const tokensPerRun = 512
 
 /**
  * Opens an encoder for one kind of output: `logits` [units], `pooled` [hidden] (what the classifier sees) or `hidden` [tokens, hidden] per text.
@@ -88,9 +91,13 @@ export class EncoderRuntime {
     const { hiddenSize } = this.model.config
     const order = texts.map((_, i) => i).sort((a, b) => texts[a]!.length - texts[b]!.length || a - b)
     const results = new Array<Float32Array>(texts.length)
-    for (let start = 0; start < order.length; start += batchSize) {
+    for (let start = 0, end = 0; start < order.length; start = end) {
       throwIfAborted(signal)
-      const indices = order.slice(start, start + batchSize)
+      end = start + 1
+      // Lengths ascend, so the next text would be the longest.
+      const fits = (i: number) => (i - start + 1) * texts[order[i]!]!.length <= tokensPerRun
+      while (end < order.length && end - start < batchSize && fits(end)) end++
+      const indices = order.slice(start, end)
       const batch = tokenBatch(
         indices.map((i) => texts[i]!),
         this.model.config,
@@ -102,7 +109,7 @@ export class EncoderRuntime {
         const used = this.output === 'hidden' ? texts[i]!.length * hiddenSize : width
         results[i] = (output as Float32Array).slice(b * width, b * width + used)
       }
-      onProgress?.({ step: 'encode', done: start + indices.length, total: texts.length, unit: 'texts' })
+      onProgress?.({ step: 'encode', done: end, total: texts.length, unit: 'texts' })
     }
     return results
   }
