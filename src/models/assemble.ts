@@ -1,7 +1,6 @@
 /** Puts an encoder together from what its architecture says: embeddings, layers and head. */
 import {
   add,
-  blockedLinear,
   cast,
   div,
   expand,
@@ -33,9 +32,11 @@ export interface Architecture {
   /** Prefix of the embedding modules, such as `bert.embeddings`. */
   readonly embeddings: string
   layer(index: number): LayerNames
+  /** Whether the attention output has dropout of its own. */
   readonly attentionOutputDropout: boolean
-  /** Name of the classifier's last linear map and the modules between the first token's state and it. */
+  /** Name of the last linear map. */
   readonly classifier: string
+  /** Parameters of the modules between the first token's state and the classifier. */
   headSpecs(config: EncoderConfig): ParameterSpec[]
   /** From the first token's state [B, hidden] to the input of the classifier, without its last dropout. */
   head(m: Modules, first: Tensor): Tensor
@@ -91,13 +92,7 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const read = pooling === 'mean' ? meanOverTokens(hidden!, floatMask) : first
     const pooled = units > 0 && pooling === 'head' ? architecture.head(m, read) : read
     const logits =
-      units > 0
-        ? blockedLinear(
-            m.dropout(pooled, config.classifierDropout, classifier),
-            m.weight(classifier),
-            m.parameters.get(`${classifier}.bias`)!,
-          )
-        : undefined
+      units > 0 ? m.classify(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined
     return { tokens, mask, hidden, pooled, logits, parameters: m.parameters }
   }
 

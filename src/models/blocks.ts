@@ -2,6 +2,7 @@
 import {
   add,
   attention,
+  blockedLinear,
   dropout,
   erfGate,
   type Graph,
@@ -86,6 +87,10 @@ export class Modules {
 
   dense(x: Tensor, name: string, options?: LinearOptions): Tensor {
     return linear(x, this.weight(name), this.parameters.get(`${name}.bias`), options)
+  }
+
+  classify(x: Tensor, name: string): Tensor {
+    return blockedLinear(x, this.weight(name), this.parameters.get(`${name}.bias`)!)
   }
 
   norm(x: Tensor, name: string): Tensor {

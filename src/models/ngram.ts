@@ -92,6 +92,19 @@ export class NgramModel {
     }
   }
 
+  /**
+   * A model from the contents of its two files, without a file system: `config` is config.json parsed, `safetensors` the bytes of model.safetensors.
+   * @throws InputError `NGRAM_CONFIG`, `NGRAM_TENSORS`, `SAFETENSORS_...`.
+   * @example
+   * const [config, file] = await Promise.all([fetch('model/config.json'), fetch('model/model.safetensors')])
+   * const model = await NgramModel.fromBytes(await config.json(), new Uint8Array(await file.arrayBuffer()))
+   */
+  static async fromBytes(config: Record<string, unknown>, safetensors: Uint8Array): Promise<NgramModel> {
+    const { readSafetensorsBytes } = await import('../checkpoint/safetensors-bytes.ts')
+    const folder = 'model.safetensors'
+    return NgramModel.fromParts(await readNgramParts({ folder, config, ...readSafetensorsBytes(safetensors, folder) }))
+  }
+
   /** Writes config.json and model.safetensors into an existing folder. */
   async save(folder: string): Promise<void> {
     const { writeSafetensors } = await import('../checkpoint/write-safetensors.ts')
