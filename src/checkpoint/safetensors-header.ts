@@ -2,7 +2,6 @@
  * The header of a safetensors file (huggingface/safetensors): 8 bytes of length, then JSON that gives each tensor's dtype, shape and
  * byte range. Reading checks all that the reference implementation checks, and names the file and the tensor at fault.
  */
-import { basename } from 'node:path'
 import { type Dtype, dtypes, isDtype, tensorBytes } from '../tensor/dtypes.ts'
 import { InputError } from '../util/errors.ts'
 import { didYouMean } from '../util/suggest.ts'
@@ -31,8 +30,11 @@ export interface SafetensorsHeader {
   metadata: Record<string, string>
 }
 
+/** The last part of a path or an address, without Node's help: headers are read in browsers too. */
+const fileName = (file: string): string => file.split(/[\\/]/).at(-1)!
+
 function malformed(file: string, message: string, data: Record<string, unknown> = {}): InputError {
-  return new InputError('SAFETENSORS_MALFORMED', `${basename(file)} is not a sound safetensors file: ${message}`, {
+  return new InputError('SAFETENSORS_MALFORMED', `${fileName(file)} is not a sound safetensors file: ${message}`, {
     where: { file },
     help: 'fetch or save the file again',
     data,
@@ -51,7 +53,7 @@ function badTensor(file: string, tensor: string, message: string, data: Record<s
 export function truncated(file: string, promised: number, found: number): InputError {
   return new InputError(
     'SAFETENSORS_TRUNCATED',
-    `${basename(file)} is cut short: the header promises ${commas(promised)} bytes, the file has ${commas(found)}`,
+    `${fileName(file)} is cut short: the header promises ${commas(promised)} bytes, the file has ${commas(found)}`,
     {
       where: { file },
       help: 'the download was probably interrupted: fetch it again',
