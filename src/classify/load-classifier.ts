@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabelTree } from '../labels/label-tree.ts'
 import { recordFile } from '../util/atomic.ts'
-import { InputError } from '../util/errors.ts'
+import { InputError, throwIfAborted } from '../util/errors.ts'
 import { readJson } from '../util/json.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { Classifier, type ClassifierSettings, readClassifierFiles, settingsFile } from './classifier.ts'
@@ -28,6 +28,7 @@ const exists = (path: string): Promise<boolean> =>
  * const model = await loadClassifier('demo-out/model')
  */
 export async function loadClassifier(source: string, options: LoadOptions = {}): Promise<Classifier> {
+  throwIfAborted(options.signal)
   const folder = await localFolder(source, options)
   const file = join(folder, 'config.json')
   const config = (await readJson(file)) as Record<string, unknown>

@@ -1,6 +1,7 @@
 /** The options by which every verb reads data: which columns, how paths are written, which format. */
 import type { Command } from 'commander'
 import type { ReadOptions } from '../data/row.ts'
+import type { Progress, RunOptions } from '../util/progress.ts'
 import { namesOf, oneOf } from './option-values.ts'
 
 export interface DataFlags {
@@ -9,6 +10,8 @@ export interface DataFlags {
   separator?: string
   labelSeparator?: string
   format?: NonNullable<ReadOptions['format']>
+  emptyText?: 'error' | 'skip'
+  badRows?: 'error' | 'skip'
 }
 
 export function addDataOptions(command: Command): Command {
@@ -30,9 +33,25 @@ export function addDataOptions(command: Command): Command {
       "jsonl, json, csv, tsv or parquet (default: by the file's name)",
       oneOf('--format', ['jsonl', 'json', 'csv', 'tsv', 'parquet']),
     )
+    .option(
+      '--empty-text <WHAT>',
+      'rows whose text is white space only: error, or skip (default: error)',
+      oneOf('--empty-text', ['error', 'skip']),
+    )
+    .option(
+      '--bad-rows <WHAT>',
+      'rows that cannot be read, and empty texts: error, or skip (default: error)',
+      oneOf('--bad-rows', ['error', 'skip']),
+    )
 }
 
 /** The flags as options of `readDataset`. */
-export function readOptionsOf({ text, labelsColumn, separator, labelSeparator, format }: DataFlags): ReadOptions {
-  return { text, labels: labelsColumn, separator, labelSeparator, format }
+export function readOptionsOf(flags: DataFlags): ReadOptions {
+  const { text, labelsColumn, separator, labelSeparator, format, emptyText, badRows } = flags
+  return { text, labels: labelsColumn, separator, labelSeparator, format, onEmptyText: emptyText, onBadRow: badRows }
+}
+
+/** For readings whose progress says nothing of the whole: passes on remarks only, such as how many rows were left out. */
+export function remarksOnly({ signal, onProgress }: Required<RunOptions>): Required<RunOptions> {
+  return { signal, onProgress: (progress: Progress) => progress.note !== undefined && onProgress(progress) }
 }

@@ -64,7 +64,7 @@ function textOf(values: Values, line: number, { columns, options, file, isTable 
   if (parts.length === 0)
     throw new InputError('TEXT_EMPTY', 'The text is empty', {
       where,
-      help: 'remove the row, or pass onEmptyText: "skip"',
+      help: 'remove the row, or pass --empty-text skip (in code: onEmptyText)',
     })
   const text = parts.length === 1 ? parts[0]! : parts.join('\n')
   const limit = options.maxTextLength ?? defaultMaxTextLength
@@ -72,7 +72,11 @@ function textOf(values: Values, line: number, { columns, options, file, isTable 
     throw new InputError(
       'TEXT_TOO_LONG',
       `The text has ${text.length.toLocaleString('en-US')} characters, more than ${limit.toLocaleString('en-US')}`,
-      { where, help: 'split or cut it, or raise maxTextLength', data: { length: text.length, limit } },
+      {
+        where,
+        help: 'split or cut it, or pass --bad-rows skip (in code: maxTextLength, onBadRow)',
+        data: { length: text.length, limit },
+      },
     )
   return text
 }

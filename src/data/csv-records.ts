@@ -82,7 +82,7 @@ export async function* csvRecords(
         if (byte !== space)
           throw new InputError('CSV_QUOTE', 'A quoted field is followed by something other than a delimiter', {
             where: { file, line },
-            help: `write a quote inside a quoted field twice (${dialect.quote}${dialect.quote}), or pass quote: '' if quotes are ordinary characters`,
+            help: `write a quote inside a quoted field twice (${dialect.quote}${dialect.quote}), or in code pass quote: '' if quotes are ordinary characters`,
           })
       } else if (byte !== space) {
         state = 'plain'
@@ -94,7 +94,7 @@ export async function* csvRecords(
   if (state === 'quoted')
     throw new InputError('CSV_QUOTE', 'A quoted field has no end', {
       where: { file, line: fieldLine },
-      help: `close it with ${dialect.quote}, or pass quote: '' if quotes are ordinary characters`,
+      help: `close it with ${dialect.quote}, or in code pass quote: '' if quotes are ordinary characters`,
     })
   if (length > 0) yield [{ line: recordLine, fields }]
 }

@@ -23,7 +23,7 @@ export const lineLimit = (maxTextLength: number): number => 6 * maxTextLength + 
 export function lineTooLong(where: Place, maxBytes: number): InputError {
   return new InputError('LINE_TOO_LONG', `The row is longer than ${maxBytes.toLocaleString('en-US')} bytes`, {
     where,
-    help: 'check that rows are separated by newlines, or raise maxTextLength',
+    help: 'check that rows are separated by newlines, or raise maxTextLength (in code)',
     data: { maxBytes },
   })
 }

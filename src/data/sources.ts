@@ -112,7 +112,13 @@ export async function expandSources(source: string | readonly string[]): Promise
   if (sources.length === 0) throw new InputError('NO_FILES', 'No data was named', { help: 'name at least one file' })
   const files: string[] = []
   for (const path of sources) {
-    const found = path === '-' ? undefined : await stat(path).catch(() => undefined)
+    const found =
+      path === '-'
+        ? undefined
+        : await stat(path).catch((error: NodeJS.ErrnoException) => {
+            if (error.code === 'ENOENT') return undefined // told below, with the nearest name
+            throw systemError(error) ?? error
+          })
     if (path === '-' || found?.isFile()) files.push(path)
     else if (found?.isDirectory()) files.push(...(await filesOfFolder(path)))
     else if (found)

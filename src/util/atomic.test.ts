@@ -24,6 +24,9 @@ describe('writeFileAtomic', () => {
     await expect(writeFileAtomic(join(root, 'file', 'a.txt'), 'x')).rejects.toMatchObject({ name: 'InputError' })
     await mkdir(join(root, 'taken', 'inside'), { recursive: true })
     await expect(writeFileAtomic(join(root, 'taken'), 'x')).rejects.toThrow()
+    await expect(writeFileAtomic(join(root, 'taken'), 'x')).rejects.toMatchObject({
+      where: { file: join(root, 'taken') },
+    })
     expect((await readdir(root)).sort()).toEqual(['file', 'taken'])
   })
 })
@@ -80,7 +83,7 @@ describe('writeFolderAtomic', () => {
   it('keeps the old folder and removes the temporary when writing fails', async () => {
     const out = join(root, 'out')
     await writeFolderAtomic(out, {}, fill('one'))
-    const full = Object.assign(new Error('disk full'), { code: 'ENOSPC', path: 'data' })
+    const full = Object.assign(new Error('disk full'), { code: 'ENOSPC' }) // as of a write, which names no path
     const failing = async (folder: string) => {
       await writeFile(join(folder, 'half'), 'x')
       throw full
@@ -88,6 +91,7 @@ describe('writeFolderAtomic', () => {
     await expect(writeFolderAtomic(out, { force: true }, failing)).rejects.toMatchObject({
       code: 'ENOSPC',
       exitCode: 1,
+      where: { file: out },
     })
     expect(await readFile(join(out, 'data'), 'utf8')).toBe('one')
     expect(await readdir(root)).toEqual(['out'])

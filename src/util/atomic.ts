@@ -2,11 +2,20 @@
 import { randomBytes } from 'node:crypto'
 import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { InputError, systemError } from './errors.ts'
+import { fromErrorRecord, InputError, systemError, toErrorRecord } from './errors.ts'
 import { makeFolder } from './make-folder.ts'
 
 function neighbour(path: string): string {
   return join(dirname(path), `.${basename(path)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`)
+}
+
+/** A system error under the name that the caller knows: never that of the temporary. A full disk does not name its file at all. */
+function namedError(error: unknown, temporary: string, path: string): unknown {
+  const found = systemError(error)
+  if (!found || found === error) return error
+  const { file } = found.where
+  const known = file === undefined ? path : file.replace(temporary, path)
+  return fromErrorRecord({ ...toErrorRecord(found), where: { ...found.where, file: known } })
 }
 
 async function syncFile(path: string): Promise<void> {
@@ -45,7 +54,7 @@ export async function writeFileAtomic(
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
-    throw systemError(error) ?? error
+    throw namedError(error, temporary, path)
   }
 }
 
@@ -166,6 +175,6 @@ export async function writeFolderAtomic<T>(
     return result
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
-    throw systemError(error) ?? error
+    throw namedError(error, temporary, folder)
   }
 }

@@ -175,6 +175,7 @@ const systemFaults: Record<string, { exitCode: 1 | 2; message: string; help: str
     help: 'raise the limit (ulimit -f), or choose another output folder; nothing was left half-written',
   },
   EMFILE: { exitCode: 1, message: 'Too many open files', help: 'raise the limit (ulimit -n)' },
+  ELOOP: { exitCode: 2, message: 'The symbolic links lead in a circle', help: 'check where the link leads' },
   ENAMETOOLONG: { exitCode: 2, message: 'The file name is too long', help: 'choose a shorter name' },
 }
 

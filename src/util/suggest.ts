@@ -18,12 +18,17 @@ function editDistance(a: string, b: string): number {
   return last[b.length]!
 }
 
+/** Longer words are no slips of the hand, and would take long to compare. */
+const longestWord = 500
+
 /** The candidate nearest to `word`, or undefined if none is near enough to be a slip of the hand. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > longestWord) return undefined
   const folded = word.normalize('NFKC').toLowerCase()
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(folded.length / 3)) + 1
   for (const candidate of candidates) {
+    if (candidate === word) continue
     if (Math.abs(candidate.length - folded.length) >= bestDistance) continue
     const distance = editDistance(folded, candidate.normalize('NFKC').toLowerCase())
     if (distance < bestDistance) {

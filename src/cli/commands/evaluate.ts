@@ -6,7 +6,7 @@ import type { Curve } from '../../evaluate/report.ts'
 import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
-import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
+import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { metricLines } from '../metric-lines.ts'
 import { numberIn, oneOf, wholeIn } from '../option-values.ts'
@@ -59,7 +59,7 @@ async function runEvaluate(folder: string, source: string, flags: EvaluateFlags,
   const { readDataset } = await import('../../data/dataset.ts')
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { evaluate } = await import('../../classify/evaluate.ts')
-  const data = await readDataset(source, { ...readOptionsOf(flags), requireLabels: true, signal: session.run.signal })
+  const data = await readDataset(source, { ...readOptionsOf(flags), requireLabels: true, ...remarksOnly(session.run) })
   const { minConfidence, unknownLabels, batch, threads } = flags
   const model = await loadClassifier(folder, { ...session.run, threads })
   try {

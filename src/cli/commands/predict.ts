@@ -6,8 +6,7 @@ import type { Classifier } from '../../classify/classifier.ts'
 import type { Prediction, PredictOptions } from '../../classify/options.ts'
 import { formatPath } from '../../labels/label-tree.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
-import type { Progress } from '../../util/progress.ts'
-import { addDataOptions, type DataFlags, readOptionsOf } from '../data-options.ts'
+import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { formatProbability } from '../format.ts'
 import { numberIn, wholeIn } from '../option-values.ts'
@@ -72,10 +71,8 @@ async function runPredict(folder: string, texts: string[], flags: PredictFlags, 
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { predict } = await import('../../classify/predict.ts')
   const { batch, threads, topK, minConfidence } = flags
-  const { signal, onProgress } = session.run
-  // How far a batch is says nothing of the whole: of its progress only remarks are passed on.
-  const remarks = (progress: Progress) => progress.note !== undefined && onProgress(progress)
-  const options: PredictOptions = { batch, threads, topK, minConfidence, signal, onProgress: remarks }
+  // How far a batch is says nothing of the whole.
+  const options: PredictOptions = { batch, threads, topK, minConfidence, ...remarksOnly(session.run) }
   const model = await loadClassifier(folder, options)
   try {
     const answers = answerInBatches(questions, (part) => predict(model, part, options), session)
@@ -94,7 +91,7 @@ async function openQuestions(
   if (texts.length > 0) return texts.map((text) => ({ text }))
   if (flags.input !== undefined) {
     const { readDataset } = await import('../../data/dataset.ts')
-    return readDataset(flags.input, { ...readOptionsOf(flags), signal: session.run.signal })
+    return readDataset(flags.input, { ...readOptionsOf(flags), ...remarksOnly(session.run) })
   }
   if (process.stdin.isTTY)
     throw new InputError('USAGE', 'There is no text to predict', {

@@ -1,4 +1,5 @@
 /** Describes a trained classifier from its files, without loading its weights: tree, method, rows, metrics. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readClassifierFiles } from '../../classify/classifier.ts'
 import { recordFile } from '../../util/atomic.ts'
@@ -13,7 +14,8 @@ import { treeEntries, treeFacts } from './labels.ts'
 
 export async function inspectClassifier(folder: string, session: Session): Promise<void> {
   const { tree, settings } = await readClassifierFiles(folder)
-  const record = (await readJson(join(folder, recordFile))) as ModelRecord
+  const file = join(folder, recordFile)
+  const record = (existsSync(file) ? await readJson(file) : {}) as ModelRecord
   const bytes = await folderSize(folder)
   session.settle()
   if (session.json) {
