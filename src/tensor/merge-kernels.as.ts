@@ -268,55 +268,127 @@ function magnitudeBits(x: usize): u32 {
   return reinterpret<u32>(<f32>load<f64>(x)) & 0x7fffffff
 }
 
+/** The bits of four magnitudes. */
+// @ts-ignore: decorator
+@inline
+function magnitudeBitsFour(x: usize): v128 {
+  const low = f32x4.demote_f64x2_zero(v128.load(x))
+  const high = f32x4.demote_f64x2_zero(v128.load(x, 16))
+  return v128.and(v128.shuffle<i64>(low, high, 0, 2), i32x4.splat(0x7fffffff))
+}
+
+// @ts-ignore: decorator
+@inline
+function increment(counters: usize, index: u32): void {
+  const at = counters + (<usize>index << 2)
+  store<u32>(at, load<u32>(at) + 1)
+}
+
 /** Counts magnitudes by the high half of their bits, into 32,768 counters. */
 export function countHigh(x: usize, counters: usize, n: i32): void {
-  const end = x + (<usize>n << 3)
-  for (; x < end; x += 8) {
-    const at = counters + ((magnitudeBits(x) >>> 16) << 2)
-    store<u32>(at, load<u32>(at) + 1)
+  let i: usize = 0
+  const whole = <usize>(n & ~3)
+  for (; i < whole; i += 4) {
+    const halves = i32x4.shr_u(magnitudeBitsFour(x + (i << 3)), 16)
+    increment(counters, i32x4.extract_lane(halves, 0))
+    increment(counters, i32x4.extract_lane(halves, 1))
+    increment(counters, i32x4.extract_lane(halves, 2))
+    increment(counters, i32x4.extract_lane(halves, 3))
   }
+  for (; i < <usize>n; i++) increment(counters, magnitudeBits(x + (i << 3)) >>> 16)
 }
 
 /** Counts the magnitudes whose bits have this high half by their low half, into 65,536 counters. */
 export function countLow(x: usize, high: u32, counters: usize, n: i32): void {
-  const end = x + (<usize>n << 3)
-  for (; x < end; x += 8) {
-    const bits = magnitudeBits(x)
-    if (bits >>> 16 != high) continue
-    const at = counters + ((bits & 0xffff) << 2)
-    store<u32>(at, load<u32>(at) + 1)
+  let i: usize = 0
+  const whole = <usize>(n & ~3)
+  const wanted = i32x4.splat(high)
+  for (; i < whole; i += 4) {
+    const at = x + (i << 3)
+    if (!v128.any_true(i32x4.eq(i32x4.shr_u(magnitudeBitsFour(at), 16), wanted))) continue
+    for (let j: usize = 0; j < 32; j += 8) countOneLow(at + j, high, counters)
   }
+  for (; i < <usize>n; i++) countOneLow(x + (i << 3), high, counters)
+}
+
+// @ts-ignore: decorator
+@inline
+function countOneLow(x: usize, high: u32, counters: usize): void {
+  const bits = magnitudeBits(x)
+  if (bits >>> 16 == high) increment(counters, bits & 0xffff)
+}
+
+/** A true lane for each of the first two lanes, as wide as a double; and of the last two. */
+// @ts-ignore: decorator
+@inline
+function widenLow(lanes: v128): v128 {
+  return i64x2.extend_low_i32x4_s(lanes)
+}
+
+// @ts-ignore: decorator
+@inline
+function widenHigh(lanes: v128): v128 {
+  return i64x2.extend_high_i32x4_s(lanes)
+}
+
+// @ts-ignore: decorator
+@inline
+function keepFour(x: usize, kept: v128): void {
+  v128.store(x, v128.and(v128.load(x), widenLow(kept)))
+  v128.store(x, v128.and(v128.load(x, 16), widenHigh(kept)), 16)
 }
 
 /**
  * Zeroes the magnitudes below `threshold` (bits), and those equal to it after the first `quota`. Returns how much of the quota was used.
  */
 export function keepLargest(x: usize, threshold: u32, quota: i32, n: i32): i32 {
-  const end = x + (<usize>n << 3)
   let used = 0
-  for (; x < end; x += 8) {
-    const bits = magnitudeBits(x)
-    if (bits > threshold) continue
-    if (bits == threshold && used < quota) used++
-    else store<f64>(x, 0)
+  let i: usize = 0
+  const whole = <usize>(n & ~3)
+  const limit = i32x4.splat(threshold)
+  for (; i < whole; i += 4) {
+    const at = x + (i << 3)
+    const bits = magnitudeBitsFour(at)
+    if (!v128.any_true(i32x4.eq(bits, limit))) keepFour(at, i32x4.gt_u(bits, limit))
+    else for (let j: usize = 0; j < 32; j += 8) used += keepOne(at + j, threshold, quota - used)
   }
+  for (; i < <usize>n; i++) used += keepOne(x + (i << 3), threshold, quota - used)
   return used
+}
+
+// @ts-ignore: decorator
+@inline
+function keepOne(x: usize, threshold: u32, quota: i32): i32 {
+  const bits = magnitudeBits(x)
+  if (bits > threshold) return 0
+  if (bits == threshold && quota > 0) return 1
+  store<f64>(x, 0)
+  return 0
 }
 
 /** Zeroes the magnitudes above `threshold` (bits), and the first `quota` of those equal to it. Returns how much of the quota was used. */
 export function dropLargest(x: usize, threshold: u32, quota: i32, n: i32): i32 {
-  const end = x + (<usize>n << 3)
   let used = 0
-  for (; x < end; x += 8) {
-    const bits = magnitudeBits(x)
-    if (bits < threshold) continue
-    if (bits == threshold) {
-      if (used >= quota) continue
-      used++
-    }
-    store<f64>(x, 0)
+  let i: usize = 0
+  const whole = <usize>(n & ~3)
+  const limit = i32x4.splat(threshold)
+  for (; i < whole; i += 4) {
+    const at = x + (i << 3)
+    const bits = magnitudeBitsFour(at)
+    if (!v128.any_true(i32x4.eq(bits, limit))) keepFour(at, i32x4.lt_u(bits, limit))
+    else for (let j: usize = 0; j < 32; j += 8) used += dropOne(at + j, threshold, quota - used)
   }
+  for (; i < <usize>n; i++) used += dropOne(x + (i << 3), threshold, quota - used)
   return used
+}
+
+// @ts-ignore: decorator
+@inline
+function dropOne(x: usize, threshold: u32, quota: i32): i32 {
+  const bits = magnitudeBits(x)
+  if (bits < threshold || (bits == threshold && quota <= 0)) return 0
+  store<f64>(x, 0)
+  return bits == threshold ? 1 : 0
 }
 
 /** Where x is not zero and has the sign of `elected` (zero counts as positive): sum += x, weights += w. */
@@ -364,86 +436,108 @@ export function addQuotient(target: usize, base: usize, sum: usize, weights: usi
   }
 }
 
-/** The four words of Philox 4x32-10 (see random.ts) for one block number, packed into two 64-bit lanes. */
-// @ts-ignore: decorator
-@inline
-function philox(low: u32, high: u32, c2: u32, c3: u32, k0: u32, k1: u32): v128 {
-  let c0 = low
-  let c1 = high
-  for (let round = 0; round < 10; round++) {
-    const p0 = <u64>0xd2511f53 * <u64>c0
-    const p1 = <u64>0xcd9e8d57 * <u64>c2
-    const n0 = <u32>(p1 >> 32) ^ c1 ^ k0
-    const n2 = <u32>(p0 >> 32) ^ c3 ^ k1
-    c1 = <u32>p1
-    c3 = <u32>p0
-    c0 = n0
-    c2 = n2
-    k0 += 0x9e3779b9
-    k1 += 0xbb67ae85
-  }
-  return i64x2.replace_lane(i64x2.splat(<i64>((<u64>c1 << 32) | <u64>c0)), 1, <i64>((<u64>c3 << 32) | <u64>c2))
-}
-
-/** Fills `target` with the 32-bit integers of a key (see `randomKey`) from index `first` on; n and first are multiples of 4. */
+/**
+ * Fills `target` with the 32-bit integers of a key (see `randomKey`) from index `first` on: Philox 4x32-10 (see random.ts), four blocks
+ * side by side. `first` is a multiple of 4, n of 16.
+ */
 export function randomWords(target: usize, first: f64, c2: u32, c3: u32, k0: u32, k1: u32, n: i32): void {
   let block = <u64>(first / 4)
+  const factor0 = i32x4.splat(0xd2511f53)
+  const factor1 = i32x4.splat(0xcd9e8d57)
   const end = target + (<usize>n << 2)
-  for (; target < end; target += 16) {
-    v128.store(target, philox(<u32>block, <u32>(block >> 32), c2, c3, k0, k1))
-    block++
+  for (; target < end; target += 64) {
+    let a = i32x4(<i32>block, <i32>(block + 1), <i32>(block + 2), <i32>(block + 3))
+    let b = i32x4(<i32>(block >> 32), <i32>((block + 1) >> 32), <i32>((block + 2) >> 32), <i32>((block + 3) >> 32))
+    let c = i32x4.splat(c2)
+    let d = i32x4.splat(c3)
+    let key0 = i32x4.splat(k0)
+    let key1 = i32x4.splat(k1)
+    for (let round = 0; round < 10; round++) {
+      const aLow = i64x2.extmul_low_i32x4_u(a, factor0)
+      const aHigh = i64x2.extmul_high_i32x4_u(a, factor0)
+      const cLow = i64x2.extmul_low_i32x4_u(c, factor1)
+      const cHigh = i64x2.extmul_high_i32x4_u(c, factor1)
+      a = v128.xor(v128.xor(v128.shuffle<i32>(cLow, cHigh, 1, 3, 5, 7), b), key0)
+      c = v128.xor(v128.xor(v128.shuffle<i32>(aLow, aHigh, 1, 3, 5, 7), d), key1)
+      b = v128.shuffle<i32>(cLow, cHigh, 0, 2, 4, 6)
+      d = v128.shuffle<i32>(aLow, aHigh, 0, 2, 4, 6)
+      key0 = i32x4.add(key0, i32x4.splat(0x9e3779b9))
+      key1 = i32x4.add(key1, i32x4.splat(0xbb67ae85))
+    }
+    const abLow = v128.shuffle<i32>(a, b, 0, 4, 1, 5)
+    const abHigh = v128.shuffle<i32>(a, b, 2, 6, 3, 7)
+    const cdLow = v128.shuffle<i32>(c, d, 0, 4, 1, 5)
+    const cdHigh = v128.shuffle<i32>(c, d, 2, 6, 3, 7)
+    v128.store(target, v128.shuffle<i64>(abLow, cdLow, 0, 2))
+    v128.store(target, v128.shuffle<i64>(abLow, cdLow, 1, 3), 16)
+    v128.store(target, v128.shuffle<i64>(abHigh, cdHigh, 0, 2), 32)
+    v128.store(target, v128.shuffle<i64>(abHigh, cdHigh, 1, 3), 48)
+    block += 4
   }
 }
 
 /** Zeroes x where its random word is not below `limit`. */
 export function keepBelow(x: usize, words: usize, limit: u32, n: i32): void {
-  for (let i: usize = 0; i < <usize>n; i++) if (load<u32>(words + (i << 2)) >= limit) store<f64>(x + (i << 3), 0)
+  let i: usize = 0
+  const whole = <usize>(n & ~3)
+  const limits = i32x4.splat(limit)
+  for (; i < whole; i += 4) keepFour(x + (i << 3), i32x4.lt_u(v128.load(words + (i << 2)), limits))
+  for (; i < <usize>n; i++) if (load<u32>(words + (i << 2)) >= limit) store<f64>(x + (i << 3), 0)
 }
 
 /**
- * Ranks of the magnitudes of one row, 0 the smallest; equal ones in order of their index. Radix sort: 11, 11 and 9 bits.
- * `scratch` has room for 4n + 2,048 words; ranks are written as 32-bit integers.
+ * Ranks of the magnitudes of one row, 0 the smallest; equal ones in order of their index. Radix sort of (bits, index) pairs by bytes,
+ * skipping bytes that are all alike. `scratch` has room for 4n + 1,024 words; ranks are written as 32-bit integers.
  */
 export function rankMagnitudes(x: usize, ranks: usize, scratch: usize, n: i32): void {
-  const keys = scratch
-  const order = keys + (<usize>n << 2)
-  const nextKeys = order + (<usize>n << 2)
-  const nextOrder = nextKeys + (<usize>n << 2)
-  const counters = nextOrder + (<usize>n << 2)
+  let from = scratch
+  let to = from + (<usize>n << 3)
+  const counters = to + (<usize>n << 3)
+  memory.fill(counters, 0, 4096)
   for (let i: usize = 0; i < <usize>n; i++) {
-    store<u32>(keys + (i << 2), magnitudeBits(x + (i << 3)))
-    store<u32>(order + (i << 2), <u32>i)
+    const bits = magnitudeBits(x + (i << 3))
+    store<u64>(from + (i << 3), (<u64>bits << 32) | <u64>i)
+    increment(counters, bits & 0xff)
+    increment(counters + 1024, (bits >>> 8) & 0xff)
+    increment(counters + 2048, (bits >>> 16) & 0xff)
+    increment(counters + 3072, bits >>> 24)
   }
-  sortStep(keys, order, nextKeys, nextOrder, counters, 0, 2047, n)
-  sortStep(nextKeys, nextOrder, keys, order, counters, 11, 2047, n)
-  sortStep(keys, order, nextKeys, nextOrder, counters, 22, 511, n)
-  for (let i: usize = 0; i < <usize>n; i++) store<u32>(ranks + (<usize>load<u32>(nextOrder + (i << 2)) << 2), <u32>i)
+  for (let digit: usize = 0; digit < 4; digit++) {
+    const table = counters + (digit << 10)
+    const shift = 32 + (<u64>digit << 3)
+    if (load<u32>(table + ((<usize>(load<u64>(from) >> shift) & 0xff) << 2)) == <u32>n) continue
+    let before: u32 = 0
+    for (let value: usize = 0; value < 1024; value += 4) {
+      const count = load<u32>(table + value)
+      store<u32>(table + value, before)
+      before += count
+    }
+    for (let i: usize = 0; i < <usize>n; i++) {
+      const pair = load<u64>(from + (i << 3))
+      const at = table + ((<usize>(pair >> shift) & 0xff) << 2)
+      const place = load<u32>(at)
+      store<u32>(at, place + 1)
+      store<u64>(to + (<usize>place << 3), pair)
+    }
+    const other = from
+    from = to
+    to = other
+  }
+  for (let i: usize = 0; i < <usize>n; i++) store<u32>(ranks + (<usize>load<u32>(from + (i << 3)) << 2), <u32>i)
 }
 
-function sortStep(keys: usize, order: usize, nextKeys: usize, nextOrder: usize, counters: usize, shift: u32, mask: u32, n: i32): void {
-  memory.fill(counters, 0, (<usize>mask + 1) << 2)
-  for (let i: usize = 0; i < <usize>n; i++) {
-    const at = counters + (((load<u32>(keys + (i << 2)) >>> shift) & mask) << 2)
-    store<u32>(at, load<u32>(at) + 1)
-  }
-  let before: u32 = 0
-  for (let digit: usize = 0; digit <= <usize>mask; digit++) {
-    const count = load<u32>(counters + (digit << 2))
-    store<u32>(counters + (digit << 2), before)
-    before += count
-  }
-  for (let i: usize = 0; i < <usize>n; i++) {
-    const key = load<u32>(keys + (i << 2))
-    const at = counters + (((key >>> shift) & mask) << 2)
-    const place = <usize>load<u32>(at)
-    store<u32>(at, <u32>place + 1)
-    store<u32>(nextKeys + (place << 2), key)
-    store<u32>(nextOrder + (place << 2), load<u32>(order + (i << 2)))
-  }
-}
-
-/** x = x * factor where its word is below low + step * rank (a share of 2^32), else 0. */
+/** Zeroes x where its random word is not below low + step * rank (a share of 2^32). */
 export function keepByRank(x: usize, words: usize, ranks: usize, low: f64, step: f64, n: i32): void {
-  for (let i: usize = 0; i < <usize>n; i++)
+  let i: usize = 0
+  const whole = <usize>(n & ~1)
+  const lows = f64x2.splat(low)
+  const steps = f64x2.splat(step)
+  for (; i < whole; i += 2) {
+    const rank = f64x2.convert_low_i32x4_u(v128.load64_zero(ranks + (i << 2)))
+    const word = f64x2.convert_low_i32x4_u(v128.load64_zero(words + (i << 2)))
+    const kept = f64x2.lt(word, f64x2.add(lows, f64x2.mul(steps, rank)))
+    v128.store(x + (i << 3), v128.and(v128.load(x + (i << 3)), kept))
+  }
+  for (; i < <usize>n; i++)
     if (<f64>load<u32>(words + (i << 2)) >= low + step * <f64>load<u32>(ranks + (i << 2))) store<f64>(x + (i << 3), 0)
 }

@@ -200,11 +200,11 @@ export class MergeKernels {
   /** Element i becomes `random(...key).uint32(first + i)`; `first` is a multiple of 4. */
   fillRandom(target: Uint32Array, key: RandomKey, first: number): void {
     const [k0, k1, c2, c3] = key
-    const whole = target.length & ~3
+    const whole = target.length & ~15
     this.wasm.randomWords(target.byteOffset, first, c2, c3, k0, k1, whole)
     if (whole === target.length) return
-    const last = this.words('random tail', 4)
-    this.wasm.randomWords(last.byteOffset, first + whole, c2, c3, k0, k1, 4)
+    const last = this.words('random tail', 16)
+    this.wasm.randomWords(last.byteOffset, first + whole, c2, c3, k0, k1, 16)
     target.set(last.subarray(0, target.length - whole), whole)
   }
 
@@ -216,7 +216,7 @@ export class MergeKernels {
 
   /** Ranks of magnitudes within one row, 0 the smallest; equal ones by index. */
   rankMagnitudes(x: Float64Array, ranks: Uint32Array): void {
-    const scratch = this.words('sort', 4 * x.length + 2048)
+    const scratch = this.words('sort', 4 * x.length + 1024)
     this.wasm.rankMagnitudes(x.byteOffset, ranks.byteOffset, scratch.byteOffset, x.length)
   }
 
