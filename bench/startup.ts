@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { loadavg, tmpdir } from 'node:os'
+import { getPriority, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -37,6 +37,7 @@ const commands: [name: string, args: string[], goal?: number][] = [
 ]
 
 const load = loadavg()[0]!
+const priority = getPriority()
 run([main, 'train', join(root, 'data/clinc150/train.jsonl.gz'), '--out', model])
 const times = commands.map((): number[] => [])
 for (let round = 0; round < runs; round++)
@@ -64,7 +65,7 @@ Wall time of whole processes, medians of ${runs} alternating rounds. \`predict\`
 
 ${table(['process', 'median', 'least to most', 'over empty Node', 'goal'], rows)}
 
-${provenance(`npx tsx bench/startup.ts --runs ${runs}`).join('\n')}
+${provenance(`${priority === 0 ? '' : `nice -n ${priority} `}npx tsx bench/startup.ts --runs ${runs}`).join('\n')}
 - load of the machine before the runs: ${load.toFixed(1)}${load > 1 ? '; other work ran beside them, which lengthens every time, that of empty Node too' : ''}
 `,
 )
