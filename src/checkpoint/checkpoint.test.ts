@@ -139,7 +139,7 @@ describe('folders without safetensors', () => {
   test.each([
     ['pytorch_model.bin', /pickle/, /safetensors\.torch/],
     ['model.pt', /pickle/, /pytorch|torch\.load\('model\.pt'/],
-    ['model.ckpt', /pickle/, /Hub/],
+    ['model.ckpt', /pickle/, /weights_only=True/],
     ['model.q4.gguf', /GGUF/, /original/],
     ['tf_model.h5', /TensorFlow/, /from_tf/],
     ['flax_model.msgpack', /Flax/, /from_flax/],

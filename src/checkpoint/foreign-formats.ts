@@ -2,10 +2,10 @@
 import { basename } from 'node:path'
 import { InputError } from '../util/errors.ts'
 
+/** Short enough to be shown whole on a terminal of 80 columns: it is there to be copied. */
 const convertPickle =
-  'convert it where you trust it: python -c "import torch, safetensors.torch as s; ' +
-  "s.save_file({k: v.contiguous().clone() for k, v in torch.load('FILE', map_location='cpu', weights_only=True).items()}, 'model.safetensors', metadata={'format': 'pt'})\"" +
-  ', or download the safetensors version from the Hub (many repositories have one under revision refs/pr/N)'
+  'convert it: python -c "import torch, safetensors.torch as s; ' +
+  "s.save_file({k: v.contiguous().clone() for k, v in torch.load('FILE', 'cpu', weights_only=True).items()}, 'model.safetensors')\""
 
 interface Format {
   name: string
@@ -29,7 +29,7 @@ const formats: Format[] = [
     help: 'the download saved an error or login page: fetch the file again',
   },
   {
-    name: 'a pickle file (it can run code when it is opened)',
+    name: 'a pickle file (it can run code)',
     ending: /\.(bin|pt|pth|ckpt|pkl|pickle)$/i,
     marks: ['pk\x03\x04', '\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05'],
     help: convertPickle,

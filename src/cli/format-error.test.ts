@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { foreignByName } from '../checkpoint/foreign-formats.ts'
 import { InputError, InterruptedError, toErrorRecord } from '../util/errors.ts'
 import { errorDocument, formatError } from './format-error.ts'
 import { painter } from './terminal.ts'
@@ -27,6 +28,14 @@ describe('errors for people', () => {
     for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(80)
     expect(lines[1]).toMatch(/…$/)
     expect(lines[4]).toMatch(/…$/)
+  })
+
+  it('shows the command that converts a pickle file whole', () => {
+    const refused = foreignByName('checkpoint/pytorch_model.bin')
+    const lines = formatError(toErrorRecord(refused), plain)
+    expect(lines.length).toBeLessThanOrEqual(5)
+    expect(lines.join(' ')).not.toContain('…')
+    expect(lines.at(-1)).toMatch(/"$/)
   })
 
   it('lets no control character of the input reach the terminal', () => {

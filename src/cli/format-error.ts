@@ -21,8 +21,10 @@ export function formatError(record: ErrorRecord, { columns, paint }: Pick<Termin
     if (kept.length < lines.length) kept.push(`${kept.pop()} ${lines[most]}`)
     return kept.map((line) => truncate(line, columns - 2))
   }
-  const helpLines = block(help, 2)
   const placeLines = block(place, 1)
+  // A command to copy needs its lines more than a long message does, but the message keeps two.
+  const messageNeeds = Math.min(2, wrap(printable(message), columns - 2).length)
+  const helpLines = block(help, maxLines - placeLines.length - messageNeeds)
   const messageLines = block(message, maxLines - helpLines.length - placeLines.length)
   return [
     ...messageLines.map((line, index) => {

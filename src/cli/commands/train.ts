@@ -61,7 +61,7 @@ export function configure(command: Command, session: Session): void {
     .option(
       '--lr <X>',
       'peak learning rate, encoders only (default: by encoder)',
-      numberIn('--lr', { least: 0, open: true }),
+      numberIn('--lr', { least: 0, most: 1, open: true }),
     )
     .option('--batch <N>', 'rows a step, encoders only (default: 32)', wholeIn('--batch', { least: 1 }))
     .option(
@@ -143,7 +143,8 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
 /** An interruption that left work behind says how to continue. */
 function resumable(error: unknown, workFolder: string): unknown {
   const interrupted = EspalierError.is(error) && error.code === 'INTERRUPTED'
-  if (!interrupted || error.help !== undefined || !existsSync(workFolder)) return error
+  const told = error instanceof Error && error.message.includes('--resume')
+  if (!interrupted || told || error.help !== undefined || !existsSync(workFolder)) return error
   return new InterruptedError(error.message, { help: 'continue with --resume', where: error.where, cause: error })
 }
 
