@@ -17,7 +17,8 @@ function refuse(option: string, expected: string, received: string, help?: strin
 }
 
 function describeRange({ least, most, open = false }: Range): string {
-  if (least !== undefined && most !== undefined) return ` from ${least} to ${most}`
+  if (least !== undefined && most !== undefined)
+    return open ? ` above ${least}, at most ${most}` : ` from ${least} to ${most}`
   if (least !== undefined) return open ? ` above ${least}` : ` of at least ${least}`
   return ''
 }

@@ -15,7 +15,11 @@ describe('wrong usage', () => {
       /^--epochs expects a whole number of at least 1, received "1.5"/,
       undefined,
     ],
-    [['train', 'x.jsonl', '--out', 'm', '--lr', '0'], /^--lr expects a number above 0, received "0"/, undefined],
+    [
+      ['train', 'x.jsonl', '--out', 'm', '--lr', '0'],
+      /^--lr expects a number above 0, at most 1, received "0"/,
+      undefined,
+    ],
     [
       ['train', 'x.jsonl', '--out', 'm', '--unknown-labels', 'skp'],
       /^--unknown-labels expects one of/,
