@@ -44,9 +44,8 @@ export async function prepareTraining(data: Dataset, options: TrainOptions): Pro
     })
   const read = await readTrainingData(data, options)
   const { tree, context } = read
-  // The linear model calibrates itself on its training rows; encoders stop early on dev rows, and thresholds are tuned on them.
-  const split =
-    read.dev === undefined && (encoder !== 'ngram' || context.multiLabel) ? holdOut(read.train, tree, seed) : read
+  // The linear model scores training rows before it is trained on them, and is tuned on those; encoders need dev rows.
+  const split = read.dev === undefined && encoder !== 'ngram' ? holdOut(read.train, tree, seed) : read
   const method = options.method ?? defaultMethod(tree, context)
   const layout = method.layout(tree, context)
   const inputs = [...(await data.hash(options)), ...(options.dev ? await options.dev.hash(options) : [])]

@@ -17,6 +17,8 @@ export interface Scorer {
   readonly maxLength?: number
   /** What training went through, for the run record: steps, best dev score, why it stopped. Undefined for a model that was loaded. */
   readonly training?: Record<string, unknown>
+  /** Training rows with the logits they had before they were trained on, where the trainer gives them: to tune on without dev rows. */
+  readonly heldOut?: { readonly rows: Uint32Array; readonly logits: Float32Array }
   /** Logits of texts, row by row: [texts x units]. Groups that a beam left out hold -Infinity. */
   score(texts: readonly string[], options?: ScoreOptions): Promise<Float32Array>
   /** Writes weights, config.json and the tokenizer into an existing folder. */

@@ -14,7 +14,7 @@ export async function trainNgramScorer({
   options,
   workFolder,
 }: ScorerTraining): Promise<Scorer> {
-  const { model } = await trainLinear(
+  const { model, heldOut } = await trainLinear(
     {
       texts: train.texts,
       layout,
@@ -27,5 +27,7 @@ export async function trainNgramScorer({
     options,
   )
   const adjustment = adjustmentOf(layout, targets, method.logitAdjustment)
-  return ngramScorer(adjustment ? await model.shifted(adjustment.map((value) => -value)) : model)
+  if (!adjustment) return { ...ngramScorer(model), heldOut }
+  const logits = heldOut.logits.map((logit, i) => logit - adjustment[i % model.units]!)
+  return { ...ngramScorer(await model.shifted(adjustment.map((value) => -value))), heldOut: { ...heldOut, logits } }
 }

@@ -67,7 +67,7 @@ async function trainScorer(prepared: Prepared, options: TrainOptions, work: stri
 
 /** Calibrates on the dev rows and writes down how scores become answers. */
 async function settle(
-  { tree, context, method, layout, dev }: Prepared,
+  { tree, context, method, layout, train, dev }: Prepared,
   scorer: Scorer,
   options: TrainOptions,
 ): Promise<ClassifierSettings> {
@@ -86,7 +86,14 @@ async function settle(
     minConfidence: 0,
     ...(scorer.maxLength === undefined ? {} : { maxLength: scorer.maxLength }),
   }
-  if (!dev || dev.texts.length === 0) return settings
+  if (!dev || dev.texts.length === 0) {
+    const { heldOut } = scorer
+    if (context.multiLabel && heldOut && heldOut.rows.length > 0) {
+      const labels = Array.from(heldOut.rows, (row) => train.labels[row]!)
+      settings.thresholds = tuneThresholds(layout, tree, settings.temperature, { labels, logits: heldOut.logits })
+    }
+    return settings
+  }
   const rows = Math.min(dev.texts.length, Math.max(1, Math.floor(maxDevLogits / layout.unitNodes.length)))
   const labels = dev.labels.slice(0, rows)
   options.onProgress?.({ step: 'calibrate', done: 0, total: rows, unit: 'rows' })
