@@ -1,9 +1,8 @@
 /** The merge verb: several checkpoints into one, by a recipe file or by a call. */
 import { join } from 'node:path'
 import { InputError } from '../util/errors.ts'
-import { type RunMergeOptions, runMerge } from './engine/run-merge.ts'
+import type { RunMergeOptions } from './engine/run-merge.ts'
 import type { MergeMethod } from './merge-method.ts'
-import { assertRunnable, prepareMerge } from './plan/build-plan.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
 import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
@@ -56,6 +55,7 @@ export async function planMerge(
   models: readonly ModelToMerge[],
   options: Omit<MergeOptions, 'out'>,
 ): Promise<MergePlan> {
+  const { prepareMerge } = await planner()
   const { plan } = await prepareMerge(recipeFor(models, options), options)
   return plan
 }
@@ -75,9 +75,13 @@ export async function mergeRecipe(
 
 /** Plans a recipe without reading weights. */
 export async function planRecipe(recipe: string | Recipe, options: MergeRunOptions = {}): Promise<MergePlan> {
+  const { prepareMerge } = await planner()
   const { plan } = await prepareMerge(await recipeOf(recipe), options)
   return plan
 }
+
+/** The engine is loaded when a merge is planned or run, so that importing the package stays quick. */
+const planner = () => import('./plan/build-plan.ts')
 
 /** The recipe itself; the YAML reader is loaded for files only. */
 async function recipeOf(recipe: string | Recipe): Promise<Recipe> {
@@ -91,8 +95,10 @@ async function mergeByRecipe(
   given?: MergeMethod,
 ): Promise<MergeResult> {
   const start = performance.now()
+  const { assertRunnable, prepareMerge } = await planner()
   const { plan, method, files } = await prepareMerge(recipe, { ...options, ...(given ? { method: given } : {}) })
   assertRunnable(plan)
+  const { runMerge } = await import('./engine/run-merge.ts')
   const result = await runMerge(plan, method, out, {
     ...options,
     files: { ...files, ...options.files },
