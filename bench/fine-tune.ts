@@ -180,9 +180,12 @@ function page(): string {
       const accuracy = percent(of([...outcomes], 'accuracy'))
       table.push(`| ${set} | ${name} | ${accuracy} | ${seconds('wallSeconds')} | ${seconds('cpuSeconds')} |`)
     }
+    const p = mean(of([...mine, ...theirs], 'accuracy'))
+    // Of the difference of two means over seeds, if each test text were an independent draw.
+    const error = 100 * Math.sqrt((2 * p * (1 - p)) / (rowsOf(set, 'test').length * mine.length))
     const gap = 100 * (mean(of(mine, 'accuracy')) - mean(of(theirs, 'accuracy')))
     notes.push(
-      `- ${set} (${mine.length} seed${mine.length === 1 ? '' : 's'}): ${gap >= 0 ? '+' : ''}${gap.toFixed(2)} points to PyTorch (asked: at least -0.5); wall time ${ratio('wallSeconds')} of it, processor time ${ratio('cpuSeconds')}.`,
+      `- ${set} (${mine.length} seed${mine.length === 1 ? '' : 's'}): ${gap >= 0 ? '+' : ''}${gap.toFixed(2)} points to PyTorch, standard error ${error.toFixed(2)} (asked: at least -0.5); wall time ${ratio('wallSeconds')} of it, processor time ${ratio('cpuSeconds')}.`,
     )
   }
   return `# Fine-tuning MiniLM, side by side with PyTorch
@@ -191,7 +194,7 @@ Written by \`npx tsx bench/fine-tune.ts ${process.argv.slice(2).join(' ')}\` on 
 
 all-MiniLM-L6-v2 (6 layers x 384) with the head of BertForSequenceClassification on the leaves, every weight trained: ${options.epochs} epochs, learning
 rate ${options.learningRate} (linear, warm-up ${100 * options.warmUp} %), batch ${options.batchSize}, at most ${maxLength} tokens, weight decay ${options.weightDecay}, clipping ${options.clip}, dropout as the checkpoint says.
-Same settings in both; batches of like length in both; training rows: ${sets.map((set) => `${step(set) === 1 ? 'all' : `one of ${step(set)}`} of ${set}`).join(', ')}. No dev set is looked at while training.
+Same settings in both; batches of like length in both; training rows: ${[...results.keys()].map((set) => `${step(set) === 1 ? 'all' : `one of ${step(set)}`} of ${set}`).join(', ')}. No dev set is looked at while training.
 
 | set | trainer | test accuracy, % | wall s | processor s |
 | --- | --- | --- | --- | --- |
