@@ -86,7 +86,7 @@ async function claimWorkFolder(folder: string, { texts, problems, options, seed 
   await mkdir(folder, { recursive: true })
   const found = await readFile(file, 'utf8').catch(() => undefined)
   if (found === undefined) return writeFileAtomic(file, JSON.stringify({ fingerprint }))
-  if ((JSON.parse(found) as { fingerprint?: string }).fingerprint === fingerprint) return
+  if (found.includes(fingerprint)) return
   throw new InputError('RESUME_MISMATCH', 'The unfinished training was started with other data or options', {
     where: { file },
     help: 'resume with the same data and options, or start again in another folder',
