@@ -2,9 +2,6 @@
 import { dampedCounts } from '../text/ngram-featurizer.ts'
 import type { NgramHasher } from '../text/ngram-hasher.ts'
 
-/** Distinct n-grams held at most while counting; beyond, those seen once are dropped and counting goes on. */
-const maxCandidates = 2 ** 23
-
 export class NgramCounter {
   readonly hasher: NgramHasher
   /** Rare n-grams had to be dropped for want of room: what is left has been counted short. */
@@ -16,9 +13,13 @@ export class NgramCounter {
   #frequencies = 0
   #used = 0
 
-  constructor(hasher: NgramHasher) {
+  readonly #maxCandidates: number
+
+  /** @param maxCandidates distinct n-grams held at most, a power of two; beyond, those seen once are dropped and counting goes on. */
+  constructor(hasher: NgramHasher, maxCandidates: number) {
     this.hasher = hasher
-    this.#grow(2 ** 17)
+    this.#maxCandidates = maxCandidates
+    this.#grow(Math.min(2 ** 17, maxCandidates))
   }
 
   add(text: string): void {
@@ -75,12 +76,12 @@ export class NgramCounter {
   }
 
   #makeRoom(): void {
-    if (this.#capacity < maxCandidates) {
+    if (this.#capacity < this.#maxCandidates) {
       this.#grow(this.#capacity * 2)
       return
     }
     this.pruned = true
-    const { hashes, frequencies } = this.most(2, maxCandidates / 2)
+    const { hashes, frequencies } = this.most(2, this.#maxCandidates / 2)
     const { arena, kernels } = this.hasher
     arena.u32(this.#table, this.#size * 2).fill(0)
     arena.u32(this.#entries, hashes.length).set(hashes)

@@ -34,10 +34,18 @@ export interface Vocabulary {
 }
 
 const rowsPerStep = 2000
-/** Entries of the rows that labels are counted in: with more, only every k-th row is, which is plenty. */
-const sampleEntries = 48_000_000
-/** Entries of the matrix: with more, the least telling features are left out. */
-const maxEntries = 144_000_000
+
+/** What keeps memory in bounds on large sets. */
+export interface FeatureLimits {
+  /** Entries of the rows that labels are counted in: with more, only every k-th row is, which is plenty. */
+  readonly sampleEntries: number
+  /** Entries of the matrix: with more, the least telling features are left out. */
+  readonly maxEntries: number
+  /** Distinct n-grams held while counting: with more, those seen once are dropped and counting goes on. */
+  readonly maxCandidates: number
+}
+
+const usualLimits: FeatureLimits = { sampleEntries: 48_000_000, maxEntries: 144_000_000, maxCandidates: 2 ** 23 }
 
 export async function linearFeatures(
   texts: readonly string[],
@@ -46,6 +54,7 @@ export async function linearFeatures(
   options: LinearOptions,
   arena: Arena,
   { signal, onProgress }: RunOptions,
+  limits = usualLimits,
 ): Promise<{ matrix: LinearMatrix; vocabulary: Vocabulary }> {
   const hasher = await NgramHasher.create(new Arena(), ngrams)
   /** Calls `visit` with every stride-th row's number; sees to progress and interruption. */
@@ -58,7 +67,7 @@ export async function linearFeatures(
       throwIfAborted(signal)
     }
   }
-  const counter = new NgramCounter(hasher)
+  const counter = new NgramCounter(hasher, limits.maxCandidates)
   await eachRow(0, 1, (row) => counter.add(texts[row]!))
   const minTexts = options.minTexts > 0 ? options.minTexts : texts.length < 30_000 ? 1 : 2
   const { hashes, frequencies } = counter.most(minTexts, options.maxFeatures)
@@ -71,12 +80,12 @@ export async function linearFeatures(
     })
   }
   const entries = frequencies.reduce((sum, count) => sum + count, 0)
-  const stride = Math.max(1, Math.ceil(entries / sampleEntries))
+  const stride = Math.max(1, Math.ceil(entries / limits.sampleEntries))
   const sample = await sampleRows(texts.length, stride, entries, (visit) =>
     eachRow(0, stride, (row) => visit(row, hasher, lookup(texts[row]!))),
   )
   const learnt = learnWeights(sample, { hashes, frequencies, rows: texts.length }, labels, options)
-  const columnOf = chooseColumns(frequencies, learnt.weights)
+  const columnOf = chooseColumns(frequencies, learnt.weights, limits.maxEntries)
   const chosen = { entries: 0, features: 0 }
   for (const [feature, column] of columnOf.entries()) {
     if (column === dropped) continue
@@ -143,7 +152,7 @@ async function sampleRows(
 const dropped = 0xffffffff
 
 /** Numbers the features that are kept, in order: all, or, where they have too many entries, those of the largest weights. */
-function chooseColumns(frequencies: Uint32Array, weights: Float32Array): Uint32Array {
+function chooseColumns(frequencies: Uint32Array, weights: Float32Array, maxEntries: number): Uint32Array {
   const columnOf = new Uint32Array(frequencies.length).fill(dropped)
   const order = Uint32Array.from(frequencies, (_, feature) => feature)
   let room = maxEntries
