@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { resolveModel } from '../checkpoint/resolve-model.ts'
 import { encoderModel, miniConfig, readEncoderConfig } from '../models/index.ts'
+import { loadTokenizer } from '../text/tokenizer.ts'
 import { fineTuneDefaults, scratchDefaults } from '../train/encoder-job.ts'
 import { readJson } from '../util/json.ts'
 import { defaultMaxLength } from './encoder-scorer.ts'
@@ -69,7 +70,10 @@ export async function planEncoder({
   }
 }
 
+/** The configuration of a checkpoint that can be trained: its tokenizer must be there too. */
 async function checkpointConfig(encoder: string, options: TrainOptions) {
-  const file = join(await resolveModel(encoder, options), 'config.json')
+  const folder = await resolveModel(encoder, options)
+  await loadTokenizer(folder)
+  const file = join(folder, 'config.json')
   return readEncoderConfig((await readJson(file)) as Record<string, unknown>, file)
 }
