@@ -2,7 +2,7 @@
  * Carries a plan out: lays out the output files, spreads the tensors over threads, keeps a ledger for resuming, reads everything back, and
  * gives the folder its name at the end.
  */
-import { mkdir, open, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, open, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { layoutSafetensors, type SafetensorsLayout } from '../../checkpoint/safetensors-header.ts'
@@ -10,7 +10,7 @@ import { indexFileName, planShards, shardIndex } from '../../checkpoint/shards.t
 import { companionFiles } from '../../checkpoint/write-checkpoint.ts'
 import { createSafetensors, verifySafetensors } from '../../checkpoint/write-safetensors.ts'
 import { tensorBytes } from '../../tensor/dtypes.ts'
-import { checkOutputFolder, publishFolder, recordFile } from '../../util/atomic.ts'
+import { checkOutputFolder, publishFolder, recordFile, writeFileAtomic } from '../../util/atomic.ts'
 import { InputError, RunError, systemError, throwIfAborted, toErrorRecord } from '../../util/errors.ts'
 import { sha256OfJson } from '../../util/hash.ts'
 import type { RunOptions } from '../../util/progress.ts'
@@ -19,7 +19,7 @@ import { runInWorker, workerUrl } from '../../util/worker.ts'
 import type { MergeMethod } from '../merge-method.ts'
 import * as methods from '../methods/index.ts'
 import type { MergePlan } from '../plan/merge-plan.ts'
-import { ledgerHeader, readLedger } from './ledger.ts'
+import { ledgerHeader, ledgerLine, readLedger } from './ledger.ts'
 import { type MergeJob, type OutputPlace, runMergeJob, stopped, taken } from './merge-job.ts'
 import { writeHeads } from './write-heads.ts'
 
@@ -119,15 +119,16 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
   }))
   const ledger = ledgerOf(out)
   const fingerprint = await fingerprintOf(plan, method, options)
+  await refuseIfRunning(ledger)
   const finished = options.resume ? await finishedTensors(ledger, fingerprint) : new Map<number, number>()
   if (finished.size === 0 || !(await sound(folder, shards))) {
     finished.clear()
-    await refuseIfRunning(ledger)
     await discard(out)
     await mkdir(folder, { recursive: true })
     for (const { file, layout } of shards) await (await createSafetensors(join(folder, file), layout)).close()
-    await writeFile(ledger, ledgerHeader(fingerprint))
   }
+  const lines = [...finished].map(([index, checksum]) => ledgerLine(index, checksum))
+  await writeFileAtomic(ledger, ledgerHeader(fingerprint) + lines.join(''))
   const places = new Map<string, OutputPlace>()
   for (const { file, layout } of shards)
     for (const { name, offset } of layout.tensors) places.set(name, { file: join(folder, file), offset })
@@ -210,7 +211,7 @@ async function sound(folder: string, shards: readonly Shard[]): Promise<boolean>
   return true
 }
 
-/** A merge into the same folder that another process is still working on must not be disturbed. */
+/** A merge into the same folder that another process is still working at must not be disturbed. */
 async function refuseIfRunning(file: string): Promise<void> {
   const ledger = await readLedger(file)
   if (!ledger || ledger.process === process.pid) return
@@ -358,7 +359,6 @@ async function writeCompanions(
   const files = options.files ?? {}
   for (const name of await companionFiles(plan.companion)) {
     if (Object.hasOwn(files, name)) continue
-    const { copyFile } = await import('node:fs/promises')
     await copyFile(join(plan.companion, name), join(folder, name))
   }
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
