@@ -31,7 +31,10 @@ export interface TrainOptions extends RunOptions {
   seed?: number
   /** Stop in order after so many minutes (encoders). Default: no limit. */
   maxMinutes?: number
-  /** Threads to compute with; the result does not depend on it. Default: the machine's cores. */
+  /**
+   * Threads to compute with. Default: the machine's cores. An `ngram` model has the same bytes on any number of threads; of an encoder the last digits
+   * can differ, because the runtime splits its sums by threads.
+   */
   threads?: number
   /** A label that is not in the tree: an error (default), skipped (and the row with it if it has no other), or added to the tree. */
   unknownLabels?: 'error' | 'skip' | 'add'

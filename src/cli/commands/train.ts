@@ -77,7 +77,7 @@ export function configure(command: Command, session: Session): void {
     )
     .option(
       '--threads <N>',
-      "threads to compute with; the result does not depend on it (default: the machine's cores)",
+      "threads to compute with; an encoder's last digits can depend on it, an ngram model does not (default: the machine's cores)",
       wholeIn('--threads', { least: 1 }),
     )
     .option(
