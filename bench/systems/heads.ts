@@ -35,7 +35,7 @@ const methods: [string, () => HeadMethod][] = [
   ['conditional-softmax, logit adjustment 1', () => conditionalSoftmax({ logitAdjustment: 1 })],
   ['per-node', () => perNode()],
 ]
-const measures = ['exactPath', 'hF', 'macroF1', 'nll', 'seconds'] as const
+const measures = ['exactPath', 'hF', 'macroF1', 'nll'] as const
 type Outcome = Record<(typeof measures)[number], number>
 
 const rows: string[][] = []
@@ -48,27 +48,19 @@ for (const set of flags.sets.split(',')) {
   for (const seed of flags.seeds.split(',').map(Number)) {
     const { train: part } = splitRows(all, { dev: 0.2, seed })
     for (const [index, [name, method]] of methods.entries()) {
-      const start = performance.now()
       const model = await train(datasetOf(part), { labels, method: method(), seed })
-      const seconds = (performance.now() - start) / 1000
       const { metrics } = await evaluate(model, test)
       outcomes[index]!.push({
         exactPath: metrics.exactPath,
         hF: metrics.hierarchical.f1,
         macroF1: metrics.macroF1,
         nll: metrics.nll!,
-        seconds,
       })
-      console.log(`${set} seed ${seed} ${name}: exact path ${metrics.exactPath.toFixed(4)}, ${seconds.toFixed(1)} s`)
+      console.log(`${set} seed ${seed} ${name}: exact path ${metrics.exactPath.toFixed(4)}`)
     }
   }
   for (const [index, [name]] of methods.entries()) {
-    const cells = measures.map((measure) =>
-      spread(
-        outcomes[index]!.map((outcome) => outcome[measure]),
-        measure === 'seconds' ? 1 : 3,
-      ),
-    )
+    const cells = measures.map((measure) => spread(outcomes[index]!.map((outcome) => outcome[measure])))
     rows.push([set, name, ...cells])
   }
 }
@@ -81,7 +73,7 @@ The same hashed n-grams under each head; test split, mean ± standard deviation 
 stratified four fifths of the training rows. The decoder is the same for all: the most probable end of a path. "nll" is the negative
 log-likelihood of the gold path in nats, without a dev set to calibrate on.
 
-${table(['set', 'method', 'exact path', 'hF', 'macro-F1', 'nll', 'train s'], rows)}
+${table(['set', 'method', 'exact path', 'hF', 'macro-F1', 'nll'], rows)}
 
 ${provenance(`npx tsx bench/systems/heads.ts --sets ${flags.sets} --seeds ${flags.seeds}`).join('\n')}`,
 )
