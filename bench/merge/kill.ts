@@ -43,7 +43,7 @@ const digest = () =>
 
 const models: string[] = []
 for (let seed = 0; seed < 4; seed++)
-  models.push(await writeSmallModel(join(folder, `m${seed}`), { width: 320, layers: 24, vocabulary: 4000, seed }))
+  models.push(await writeSmallModel(join(folder, `m${seed}`), { width: 192, layers: 12, vocabulary: 3000, seed }))
 const recipe = join(folder, 'recipe.yml')
 writeFileSync(
   recipe,
