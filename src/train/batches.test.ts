@@ -30,6 +30,13 @@ test('the order depends on seed and epoch, and on nothing else', () => {
   expect(order(1, 2)).not.toEqual(order(2, 2))
 })
 
+test('rows of one length are mixed, also when the file is sorted by label', () => {
+  const batches = epochBatches(rowsOf(Array.from({ length: 1000 }, () => 5)), 10, 1, 0)
+  // In file order neighbours would be one row apart; in a shuffled order about a third of the file.
+  const gaps = batches.flatMap((batch) => Array.from(batch.subarray(1), (row, i) => Math.abs(row - batch[i]!)))
+  expect(gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length).toBeGreaterThan(200)
+})
+
 test('bucketing removes most of the padding', () => {
   const lengths = Array.from({ length: 2000 }, (_, i) => 5 + ((i * 7919) % 60))
   const rows = rowsOf(lengths)

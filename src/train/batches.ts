@@ -20,7 +20,7 @@ export const rowCount = (rows: TokenRows): number => rows.offsets.length - 1
 export const batchCount = (rows: number, batchSize: number): number => Math.ceil(rows / batchSize)
 
 /**
- * All batches of an epoch, each row in exactly one; every batch but one has `batchSize` rows.
+ * All batches of an epoch, each row in exactly one; rows of one length keep their shuffled order, so that files sorted by label give mixed batches; every batch but one has `batchSize` rows.
  * @param epoch counts from 0.
  */
 export function epochBatches(rows: TokenRows, batchSize: number, seed: number, epoch: number): Uint32Array[] {
@@ -28,9 +28,7 @@ export function epochBatches(rows: TokenRows, batchSize: number, seed: number, e
   const length = (row: number): number => rows.offsets[row + 1]! - rows.offsets[row]!
   const batches: Uint32Array[] = []
   for (let start = 0; start < order.length; start += windowBatches * batchSize) {
-    const window = order
-      .subarray(start, start + windowBatches * batchSize)
-      .sort((a, b) => length(a) - length(b) || a - b)
+    const window = order.subarray(start, start + windowBatches * batchSize).sort((a, b) => length(a) - length(b))
     for (let at = 0; at < window.length; at += batchSize) batches.push(window.slice(at, at + batchSize))
   }
   return Array.from(permutation(batches.length, random(seed, 'batches', epoch)), (index) => batches[index]!)
