@@ -50,6 +50,15 @@ export async function encoderScorer(parts: EncoderScorerParts, run: RunOptions =
     units,
     parameters: model.parameters.reduce((sum, { name }) => sum + weights.get(name)!.length, 0),
     maxLength,
+    parts: {
+      kind: 'encoder',
+      model,
+      weights,
+      tokenizer,
+      maxLength,
+      threads,
+      run: (ids, { signal } = {}) => encoder.run(ids, { batchSize: 64, ...(signal ? { signal } : {}) }),
+    },
     ...(training === undefined ? {} : { training }),
     async score(texts, { batch, signal, onProgress } = {}) {
       const tokens = texts.map((text) => tokenizer.encode(text, maxLength))

@@ -11,6 +11,7 @@ export function ngramScorer(model: NgramModel): Scorer {
     kind: 'ngram',
     units: model.units,
     parameters: model.parameters,
+    parts: { kind: 'ngram', model },
     async score(texts, { signal } = {}) {
       if (texts.length <= chunk) return model.score(texts)
       const logits = new Float32Array(texts.length * model.units)

@@ -1,4 +1,5 @@
 /** The part of a classifier that turns texts into logits: a sparse linear model or an encoder with its head. */
+import type { ModelParts } from '../models/model-parts.ts'
 import type { RunOptions } from '../util/progress.ts'
 
 export interface ScoreOptions extends RunOptions {
@@ -19,6 +20,8 @@ export interface Scorer {
   readonly training?: Record<string, unknown>
   /** Training rows with the logits they had before they were trained on, where the trainer gives them: to tune on without dev rows. */
   readonly heldOut?: { readonly rows: Uint32Array; readonly logits: Float32Array }
+  /** What it is made of, for explanations and exports. */
+  readonly parts: ModelParts
   /** Logits of texts, row by row: [texts x units]. Groups that a beam left out hold -Infinity. */
   score(texts: readonly string[], options?: ScoreOptions): Promise<Float32Array>
   /** Writes weights, config.json and the tokenizer into an existing folder. */

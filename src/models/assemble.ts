@@ -93,7 +93,7 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const pooled = units > 0 && pooling === 'head' ? architecture.head(m, read) : read
     const logits =
       units > 0 ? m.classify(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined
-    return { tokens, mask, hidden, pooled, logits, parameters: m.parameters }
+    return { tokens, mask, hidden, pooled, attentions: m.attentions, logits, parameters: m.parameters }
   }
 
   return { config, head: { units, pooling }, parameters, tokenTable, build }

@@ -74,6 +74,8 @@ export class Modules {
   readonly parameters = new Map<string, Tensor>()
   readonly config: EncoderConfig
   readonly training: boolean
+  /** Attention weights of the layers built so far, [B, heads, queries, S]. */
+  readonly attentions: Tensor[] = []
 
   constructor(graph: Graph, specs: readonly ParameterSpec[], config: EncoderConfig, training: boolean) {
     for (const { name, shape } of specs) this.parameters.set(name, graph.parameter(name, shape))
@@ -143,7 +145,11 @@ export function transformerLayer(
     positions === 'all' ? split(query) : reshape(query, ['B', heads, 1, size]),
     split(m.dense(x, names.key)),
     split(m.dense(x, names.value)),
-    { mask, ...(m.training ? { dropout: { rate: attentionDropout, name: names.query } } : {}) },
+    {
+      mask,
+      onWeights: (weights) => m.attentions.push(weights),
+      ...(m.training ? { dropout: { rate: attentionDropout, name: names.query } } : {}),
+    },
   )
   const joined =
     positions === 'all'

@@ -81,6 +81,8 @@ export interface EncoderGraph {
   readonly hidden: Tensor | undefined
   /** One vector per row [B, hidden], the input of the classifier without its dropout. Without a head it is the mean or, failing that, the first token. */
   readonly pooled: Tensor
+  /** Attention weights of each layer [B, heads, queries, S]; the last layer has one query, the first token, where no other is read. */
+  readonly attentions: readonly Tensor[]
   /** Classifier outputs [B, units]; undefined without a head. */
   readonly logits: Tensor | undefined
   /** The graph inputs of the parameters by name; in rows mode without the token table. */

@@ -29,6 +29,8 @@ export interface NgramContribution {
   readonly text: string
   readonly kind: 'word' | 'characters'
   readonly value: number
+  /** Finds all its places, see `ngramPlaces`. */
+  readonly hash: number
 }
 
 export class NgramModel {
@@ -160,15 +162,23 @@ export class NgramModel {
   contributions(text: string, unit: number): NgramContribution[] {
     if (!(Number.isInteger(unit) && unit >= 0 && unit < this.units))
       throw new InputError('UNIT', `Expected a unit from 0 to ${this.units - 1}, received ${unit}`)
+    const weights = new Float64Array(this.units)
+    weights[unit] = 1
+    return this.weightedContributions(text, weights)
+  }
+
+  /** What each n-gram of the text adds to the sum of the units' logits times `unitWeights`, [units]; the largest first. */
+  weightedContributions(text: string, unitWeights: Float64Array): NgramContribution[] {
     const { scales, unitOffsets, unitProblems, unitFactors, offsets, problems, weights } = this.#parts
     const factors = new Float64Array(scales.length)
-    for (let i = unitOffsets[unit]!; i < unitOffsets[unit + 1]!; i++)
-      factors[unitProblems[i]!]! += unitFactors[i]! * scales[unitProblems[i]!]!
+    for (let unit = 0; unit < this.units; unit++)
+      for (let i = unitOffsets[unit]!; i < unitOffsets[unit + 1]!; i++)
+        factors[unitProblems[i]!]! += unitWeights[unit]! * unitFactors[i]! * scales[unitProblems[i]!]!
     const { arena } = this.#featurizer.hasher
     const kept = this.#featurizer.features(text)
     const { columns, values, kinds, hashes, starts, ends } = this.#featurizer.hasher.scratch
     const at = (address: number, i: number) => arena.u32(address, i + 1)[i]!
-    const places = originalSpans(text)
+    const spans = originalSpans(text)
     const found: NgramContribution[] = []
     for (let i = 0; i < kept; i++) {
       const column = at(columns, i)
@@ -176,14 +186,15 @@ export class NgramModel {
       for (let k = offsets[column]!; k < offsets[column + 1]!; k++) weight += weights[k]! * factors[problems[k]!]!
       if (weight === 0) continue
       const place = at(hashes, i)
-      const start = places[at(starts, place)]?.start ?? text.length
-      const end = Math.max(start, places[at(ends, place) - 1]?.end ?? start)
+      const start = spans[at(starts, place)]?.start ?? text.length
+      const end = Math.max(start, spans[at(ends, place) - 1]?.end ?? start)
       found.push({
         start,
         end,
         text: text.slice(start, end),
         kind: arena.u8(kinds, i + 1)[i] === 1 ? 'characters' : 'word',
         value: weight * arena.f32(values, i + 1)[i]!,
+        hash: this.#parts.hashes[column]!,
       })
     }
     return found.sort((a, b) => Math.abs(b.value) - Math.abs(a.value))

@@ -20,6 +20,10 @@ export interface Tokenizer {
   tokenOf(id: number): string | undefined
   idOf(token: string): number | undefined
   readonly padId: number
+  /** The token that stands for a hidden one (`[MASK]`, `<mask>`); undefined if the vocabulary has none. */
+  readonly maskId: number | undefined
+  /** Special ids before and after every text. */
+  readonly frame: { readonly prefix: readonly number[]; readonly suffix: readonly number[] }
   /** One more than the largest id. */
   readonly vocabularySize: number
   /** The longest input the model takes by its tokenizer_config.json, if it says. */
@@ -130,6 +134,8 @@ function wrap(inner: InnerTokenizer, json: Record<string, unknown>, config: Reco
     tokenOf: (id) => inner.id_to_token(id),
     idOf,
     padId: padIdOf(json, config, idOf),
+    maskId: maskIdOf(config, idOf),
+    frame: { prefix, suffix },
     vocabularySize,
     modelMaxLength: modelMaxLength(config),
     files,
@@ -228,6 +234,11 @@ function padIdOf(
   const padding = json['padding'] as { pad_id?: unknown } | null | undefined
   const stated = typeof padding?.pad_id === 'number' ? padding.pad_id : undefined
   return (named === undefined ? undefined : idOf(named)) ?? stated ?? idOf('[PAD]') ?? idOf('<pad>') ?? 0
+}
+
+function maskIdOf(config: Record<string, unknown>, idOf: (token: string) => number | undefined): number | undefined {
+  const named = tokenText(config['mask_token'])
+  return (named === undefined ? undefined : idOf(named)) ?? idOf('[MASK]') ?? idOf('<mask>')
 }
 
 /** transformers writes a number near 10^30 where there is no limit. */

@@ -16,6 +16,8 @@ export interface AttentionOptions {
   scale?: number
   /** Dropout on the attention weights: rate, and the key of its random bytes. */
   dropout?: { rate: number; name: string }
+  /** Is handed the attention weights [..., queries, keys], for graphs that read them. */
+  onWeights?: (weights: Tensor) => void
 }
 
 /** softmax(scale * q k' + mask) v for q [..., queries, size] and k, v [..., keys, size]; leading axes are equal. */
@@ -23,6 +25,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
   const { mask, scale: alpha = 1 / Math.sqrt(Number(q.shape.at(-1))) } = options
   const scores = matmul(q, k, { transB: true, alpha })
   const weights = softmax(mask ? add(scores, mask) : scores)
+  options.onWeights?.(weights)
   const kept = options.dropout ? dropout(weights, options.dropout.rate, options.dropout.name) : weights
   const out = matmul(kept, v)
   differentiable([q, k, v], [out], ([dout]) => {
