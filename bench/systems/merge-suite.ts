@@ -43,7 +43,8 @@ const settings = {
   maxLength: 32,
   baseEpochs: 4,
   taskEpochs: 6,
-  learningRate: 1e-3,
+  baseRate: 1e-3,
+  taskRate: 1e-3,
   tasks: 6,
   heldOut: 2,
 }
@@ -399,6 +400,7 @@ export async function openSuite({
     const rows = [...banking, ...roles.base.flatMap((domain) => ofDomain(clinc.train, domain))]
     await trainInto(baseFolder, { config }, tokenizer, taskRows(rows, tokenizer), {
       epochs: settings.baseEpochs,
+      learningRate: settings.baseRate,
       seed,
       files: { 'tokenizer.json': `${JSON.stringify(json)}\n` },
     })
@@ -473,7 +475,7 @@ export async function trainInto(
   source: { config: EncoderConfig } | { folder: string },
   tokenizer: Pick<Tokenizer, 'vocabularySize'>,
   rows: Rows,
-  { epochs, seed, schedule = 'linear', learningRate = settings.learningRate, files, copyFrom, labels }: SuiteTraining,
+  { epochs, seed, schedule = 'linear', learningRate = settings.taskRate, files, copyFrom, labels }: SuiteTraining,
 ): Promise<void> {
   if (existsSync(folder)) return
   const units = rows.targets.reduce((most, target) => Math.max(most, target + 1), labels?.length ?? 0)
