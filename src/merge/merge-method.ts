@@ -50,19 +50,22 @@ export type MethodSettings<Options extends OptionTable> = {
  */
 export interface Survey<Measured = unknown> {
   measure(task: TensorTask, options: never, settled: unknown): Measured
+  /** Adds b to a; b may lie in the kernels' memory. */
   combine(a: Measured, b: Measured): Measured
+  /** Copies a measurement that lies in the kernels' memory, so that it outlasts the tensor. */
+  keep?(measured: Measured): Measured
   settle(total: Measured, settled: unknown): unknown
 }
 
 export interface MethodDefinition<Options extends OptionTable = OptionTable> {
   readonly info: Omit<MethodInfo, 'verb'>
-  /** Whether the method looks at a base: as the origin of differences, if there is one, or never. */
-  readonly base: 'required' | 'optional' | 'unused'
+  /** Whether the method looks at a base: as the origin of differences, if there is one, never, or as one more model. */
+  readonly base: 'required' | 'optional' | 'unused' | 'model'
   /** How many models beside the base it takes. */
   readonly models: { readonly least: number; readonly most?: number }
   readonly options: Options
-  /** What is held of a tensor at once: a block of elements (default), or whole rows. */
-  readonly memory?: 'row'
+  /** What is held of a tensor at once: a block of elements (default), whole rows, or all of it for every model. */
+  readonly memory?: 'row' | 'tensor'
   /** How often the inputs are read (default 1). */
   readonly passes?: number
   /** A message if the options' values do not go together. */

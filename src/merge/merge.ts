@@ -13,6 +13,8 @@ export interface MergeRunOptions extends RunMergeOptions {
   threads?: number
   /** Bytes of memory to stay under; fewer threads and shorter blocks are used. */
   maxMemory?: number
+  /** Compute as mergekit 0.1.5 does, rounding at every step, to compare with it; only its methods. */
+  strictMergekit?: boolean
 }
 
 export interface MergeResult {

@@ -19,6 +19,7 @@ interface MergeFlags {
   maxShardSize?: number
   resume?: boolean
   force?: boolean
+  strictMergekit?: boolean
 }
 
 export function configure(command: Command, session: Session): void {
@@ -36,6 +37,7 @@ export function configure(command: Command, session: Session): void {
       bytesIn('--max-shard-size'),
     )
     .option('--resume', 'continue where an earlier run of the same merge stopped')
+    .option('--strict-mergekit', 'compute as mergekit does, rounding at every step, to compare with it')
     .option('--force', 'replace an output folder that espalier wrote')
     .addHelpText(
       'after',
@@ -52,8 +54,11 @@ async function runMerge(file: string, out: string | undefined, flags: MergeFlags
   const { readRecipe } = await import('../../merge/recipe/read-recipe.ts')
   const { mergeRecipe, planRecipe } = await import('../../merge/merge.ts')
   const recipe = await readRecipe(file)
-  const { seed, threads, maxMemory, maxShardSize: maxShardBytes, resume, force } = flags
-  const options = { ...session.run, ...given({ seed, threads, maxMemory, maxShardBytes, resume, force }) }
+  const { seed, threads, maxMemory, maxShardSize: maxShardBytes, resume, force, strictMergekit } = flags
+  const options = {
+    ...session.run,
+    ...given({ seed, threads, maxMemory, maxShardBytes, resume, force, strictMergekit }),
+  }
   if (flags.plan) {
     const plan = await planRecipe(recipe, options)
     session.settle()

@@ -12,20 +12,25 @@ interface Counts {
 function combine(a: Counts, b: Counts): Counts {
   for (const [key, counters] of b.counters) {
     const sum = a.counters.get(key)
-    if (!sum) a.counters.set(key, counters)
+    if (!sum) a.counters.set(key, counters.slice())
     else for (let i = 0; i < sum.length; i++) sum[i]! += counters[i]!
   }
   for (const [key, kept] of b.kept) a.kept.set(key, (a.kept.get(key) ?? 0) + kept)
   return a
 }
 
+/** The counters lie in the kernels' memory until they are kept. */
+function keep({ counters, kept }: Counts): Counts {
+  return { counters: new Map([...counters].map(([key, counts]) => [key, counts.slice()])), kept }
+}
+
 /**
  * Two surveys that end in a cut for each model, by its key. All elements equal to the cut are on its larger side: which of them come first
  * is no property of a model.
- * @param keep how many elements of each model the tensor contributes to the kept ones.
+ * @param share how many elements of each model the tensor contributes to the kept ones.
  */
 export function modelCuts<Options>(
-  keep: (task: TensorTask, options: Options) => readonly number[],
+  share: (task: TensorTask, options: Options) => readonly number[],
 ): readonly Survey<Counts>[] {
   const count = (
     task: TensorTask,
@@ -34,18 +39,19 @@ export function modelCuts<Options>(
   ) => {
     const words = task.keys.map((_, t) => task.kernels.words(`model counters ${t}`, size).fill(0))
     for (const block of task.blocks()) for (const [t, counters] of words.entries()) add(t, block.delta(t), counters)
-    return new Map(task.keys.map((key, t) => [key, words[t]!.slice()]))
+    return new Map(task.keys.map((key, t) => [key, words[t]!]))
   }
   return [
     {
       measure(task, options, _settled) {
-        const kept = keep(task, options as Options)
+        const kept = share(task, options as Options)
         return {
           counters: count(task, 32_768, (_, values, counters) => task.kernels.countHigh(values, counters)),
           kept: new Map(task.keys.map((key, t) => [key, kept[t]!])),
         }
       },
       combine,
+      keep,
       settle: ({ counters, kept }) =>
         new Map([...counters].map(([key, counts]) => [key, bucketOf(counts, kept.get(key)!)])),
     },
@@ -61,6 +67,7 @@ export function modelCuts<Options>(
         }
       },
       combine,
+      keep,
       settle({ counters }, settled) {
         const cuts = new Map<string, Cut>()
         for (const [key, bucket] of settled as ReadonlyMap<string, Bucket | undefined>)

@@ -2,18 +2,28 @@
 import { dtypes } from '../../tensor/dtypes.ts'
 import type { MergeDtype, MergeKernels } from '../../tensor/merge-kernels.ts'
 import type { LoraSource, RowsSource, StoredSource, TensorSource } from '../plan/merge-plan.ts'
+import { torchNumbers } from '../strict/torch-numbers.ts'
 import type { FilePool } from './file-pool.ts'
 import type { ElementSource } from './tensor-task.ts'
 
-export function openSource(source: TensorSource, files: FilePool, kernels: MergeKernels): ElementSource {
-  if (source.kind === 'lora') return openLora(source, files, kernels)
-  if (source.kind === 'rows') return openRows(source, files, kernels)
+/** @param work with mergekit's arithmetic: the type it computes in; adapters are applied and means taken with its roundings. */
+export function openSource(
+  source: TensorSource,
+  files: FilePool,
+  kernels: MergeKernels,
+  work?: MergeDtype,
+): ElementSource {
+  if (source.kind === 'lora') return openLora(source, files, kernels, work !== undefined)
+  if (source.kind === 'rows') return openRows(source, files, kernels, work ?? 'F64')
   const bytes = bytesOf(source)
   return {
     dtype: source.dtype as MergeDtype,
     read: (start, target) => files.read(source.file, source.offset + start * bytes, target),
   }
 }
+
+const zeros = -1
+const meanOfRowsBefore = -3
 
 const bytesOf = ({ dtype }: StoredSource): number => dtypes[dtype].bits / 8
 
@@ -35,7 +45,7 @@ function readDoubles(
 }
 
 /** W + scale * B A, or its transpose's form for weights stored as in x out. The factors are held in memory. */
-function openLora(source: LoraSource, files: FilePool, kernels: MergeKernels): ElementSource {
+function openLora(source: LoraSource, files: FilePool, kernels: MergeKernels, strict: boolean): ElementSource {
   const { rank, rows, columns, transposed, scale } = source
   const held = (name: string, stored: StoredSource, length: number) => {
     const block = kernels.doubles(`lora ${name}`, length)
@@ -48,6 +58,12 @@ function openLora(source: LoraSource, files: FilePool, kernels: MergeKernels): E
   // The product's element (row, column), as a sum over the rank of `left` by row and `right` by column.
   const left = (row: number, r: number) => (transposed ? a[r * inputs + row]! : b[row * rank + r]!)
   const right = (r: number, column: number) => (transposed ? b[column * rank + r]! : a[r * inputs + column]!)
+  // PEFT multiplies and adds in float32, and stores in the weight's type.
+  const { round } = torchNumbers(source.weight.dtype as MergeDtype)
+  const { fround } = Math
+  const add = strict
+    ? (weight: number, product: number) => round(fround(weight + fround(fround(product) * fround(scale))))
+    : (weight: number, product: number) => weight + scale * product
   return {
     dtype: 'F64',
     read(start, bytes) {
@@ -57,10 +73,12 @@ function openLora(source: LoraSource, files: FilePool, kernels: MergeKernels): E
         const row = Math.floor((start + at) / columns)
         const first = (start + at) % columns
         const count = Math.min(columns - first, target.length - at)
+        const products = kernels.doubles('lora product', count).fill(0)
         for (let r = 0; r < rank; r++) {
-          const factor = scale * left(row, r)
-          for (let i = 0; i < count; i++) target[at + i]! += factor * right(r, first + i)
+          const factor = left(row, r)
+          for (let i = 0; i < count; i++) products[i]! += factor * right(r, first + i)
         }
+        for (let i = 0; i < count; i++) target[at + i] = add(target[at + i]!, products[i]!)
         at += count
       }
     },
@@ -68,36 +86,50 @@ function openLora(source: LoraSource, files: FilePool, kernels: MergeKernels): E
 }
 
 /** Rows gathered from stored tensors; runs of neighbouring rows are read at once. */
-function openRows(source: RowsSource, files: FilePool, kernels: MergeKernels): ElementSource {
+function openRows(source: RowsSource, files: FilePool, kernels: MergeKernels, work: MergeDtype): ElementSource {
   const { parts, part, row, groups, columns } = source
+  const { round } = torchNumbers(work)
   const mean = new Float64Array(columns)
   const meanOf = (group: Int32Array): Float64Array => {
     mean.fill(0)
     const values = kernels.doubles('row', columns)
     for (let i = 0; i < group.length; i += 2) {
       readDoubles(parts[group[i]!]!, group[i + 1]! * columns, values, files, kernels)
-      for (let j = 0; j < columns; j++) mean[j]! += values[j]!
+      for (let j = 0; j < columns; j++) mean[j] = round(mean[j]! + round(values[j]!))
     }
-    for (let j = 0; j < columns; j++) mean[j]! /= group.length / 2
+    for (let j = 0; j < columns; j++) mean[j] = round(mean[j]! / (group.length / 2))
     return mean
   }
-  return {
-    dtype: 'F64',
-    read(start, bytes) {
-      const target = doublesIn(bytes)
-      for (let at = 0; at < target.length; ) {
-        const index = Math.floor((start + at) / columns)
-        const first = (start + at) % columns
-        const from = part[index]!
-        let end = index + 1
-        if (from >= 0) while (end < part.length && part[end] === from && row[end] === row[index]! + end - index) end++
-        const count = Math.min((end - index) * columns - first, target.length - at)
-        const values = target.subarray(at, at + count)
-        if (from >= 0) readDoubles(parts[from]!, row[index]! * columns + first, values, files, kernels)
-        else if (from === -2) values.set(meanOf(groups[row[index]!]!).subarray(first, first + count))
-        else values.fill(0)
-        at += count
-      }
-    },
+  let padding: Float64Array | undefined
+  const paddingRow = (): Float64Array => {
+    if (padding) return padding
+    const count = part.indexOf(meanOfRowsBefore)
+    padding = new Float64Array(columns)
+    const values = kernels.doubles('row before padding', columns)
+    for (let index = 0; index < count; index++) {
+      read(index * columns, values)
+      for (let j = 0; j < columns; j++) padding[j]! += round(values[j]!)
+    }
+    for (let j = 0; j < columns; j++) padding[j] = round(round(padding[j]!) / count)
+    return padding
   }
+  const read = (start: number, target: Float64Array): void => {
+    for (let at = 0; at < target.length; ) {
+      const index = Math.floor((start + at) / columns)
+      const first = (start + at) % columns
+      const from = part[index]!
+      let end = index + 1
+      if (from >= 0) while (end < part.length && part[end] === from && row[end] === row[index]! + end - index) end++
+      const count = Math.min((end - index) * columns - first, target.length - at)
+      const values = target.subarray(at, at + count)
+      if (from >= 0) readDoubles(parts[from]!, row[index]! * columns + first, values, files, kernels)
+      else if (from === zeros) values.fill(0)
+      else {
+        const mean = from === meanOfRowsBefore ? paddingRow() : meanOf(groups[row[index]!]!)
+        values.set(mean.subarray(first, first + count))
+      }
+      at += count
+    }
+  }
+  return { dtype: 'F64', read: (start, bytes) => read(start, doublesIn(bytes)) }
 }

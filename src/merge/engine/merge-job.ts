@@ -20,6 +20,8 @@ export interface OutputPlace {
 
 export interface MergeJob {
   readonly method: string
+  /** Whether the method is mergekit's arithmetic. */
+  readonly strict: boolean
   readonly seed: number
   readonly tensors: readonly PlannedTensor[]
   readonly places: readonly OutputPlace[]
@@ -78,10 +80,10 @@ function taskOf(
   kernels: MergeKernels,
   sink: ElementSink,
 ): { task: TensorTask; sources: ElementSource[] } {
-  const { name, layer, shape, sources, base, keys } = job.tensors[index]!
+  const { name, layer, shape, sources, base, keys, work } = job.tensors[index]!
   kernels.clear()
-  const opened = sources.map((source) => openSource(source, files, kernels))
-  const origin = base && openSource(base, files, kernels)
+  const opened = sources.map((source) => openSource(source, files, kernels, work))
+  const origin = base && openSource(base, files, kernels, work)
   const task = new TensorTask({
     name,
     ...(layer === undefined ? {} : { layer }),
@@ -92,6 +94,7 @@ function taskOf(
     seed: job.seed,
     kernels,
     sink,
+    ...(work === undefined ? {} : { workDtype: work }),
     onBlock() {
       if (Atomics.load(job.control, stopped) !== 0) throw new InterruptedError()
     },
@@ -112,7 +115,8 @@ function addMeasurement(
   const sink = { dtype: 'F64' as const, write: () => undefined }
   const { task } = taskOf(job, index, files, kernels, sink)
   const measured = survey.measure(task, tensor.options as never, job.settled)
-  return before === undefined ? measured : survey.combine(before, measured)
+  if (before !== undefined) return survey.combine(before, measured)
+  return survey.keep ? survey.keep(measured) : measured
 }
 
 /** Merges one tensor into its place; returns the checksum of its bytes. */

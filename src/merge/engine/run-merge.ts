@@ -138,6 +138,7 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
     finished,
     job: {
       method: method.name,
+      strict: plan.strict,
       seed: options.seed ?? 0,
       tensors: plan.tensors,
       places: plan.tensors.map(({ name }) => places.get(name)!),
@@ -274,7 +275,8 @@ async function spread(
     onProgress?.({ step: report.step, done: done.reduce((sum, bytes) => sum + (bytes ?? 0), 0), total, unit: 'bytes' })
   }
   try {
-    if (!inCatalogue(method)) return [await runMergeJob(job, method.definition, { onProgress: progress(0) })]
+    if (!inCatalogue(method, plan.strict))
+      return [await runMergeJob(job, method.definition, { onProgress: progress(0) })]
     const url = workerUrl(import.meta.url, './merge-worker.ts')
     const threads = Math.max(1, Math.min(plan.threads, job.order.length))
     const runs = Array.from({ length: threads }, (_, thread) =>
@@ -298,8 +300,10 @@ async function spread(
 }
 
 /** Only methods of the catalogue can be found by name in a thread; others run here. */
-function inCatalogue({ name, definition }: MergeMethod): boolean {
-  return Object.values(methods).some((factory) => factory.info.name === name && factory.definition === definition)
+function inCatalogue({ name, definition }: MergeMethod, strict: boolean): boolean {
+  return (
+    strict || Object.values(methods).some((factory) => factory.info.name === name && factory.definition === definition)
+  )
 }
 
 const readBytes = 1 << 22

@@ -34,6 +34,8 @@ export interface TensorTaskInput {
   readonly seed: number
   readonly kernels: MergeKernels
   readonly sink: ElementSink
+  /** The type that mergekit would compute in; only its own arithmetic looks at it. */
+  readonly workDtype?: MergeDtype
   /** Called before each block; throws to stop. */
   readonly onBlock?: () => void
   /** Elements of a block (default 32,768); a multiple of 4,096. */
@@ -59,6 +61,7 @@ export class TensorTask {
   readonly keys: readonly string[]
   readonly seed: number
   readonly kernels: MergeKernels
+  readonly workDtype: MergeDtype
   private readonly input: TensorTaskInput
   private readonly blockLength: number
 
@@ -75,6 +78,7 @@ export class TensorTask {
     this.keys = input.keys
     this.seed = input.seed
     this.kernels = input.kernels
+    this.workDtype = input.workDtype ?? 'F64'
     this.blockLength = input.blockLength ?? 32_768
   }
 

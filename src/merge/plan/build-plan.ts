@@ -9,6 +9,7 @@ import type { MergeMethod } from '../merge-method.ts'
 import { formatModelRef } from '../recipe/model-ref.ts'
 import { type Recipe, recipeModels, type TokenizerRule } from '../recipe/recipe.ts'
 import { settleOptions } from '../settle-options.ts'
+import type { StrictDefinition } from '../strict/strict-method.ts'
 import { chatTemplateFiles } from './chat-template.ts'
 import { Conflicts } from './conflicts.ts'
 import { estimate, type Limits } from './estimate.ts'
@@ -28,6 +29,8 @@ export interface PlanOptions extends RunOptions {
   threads?: number
   /** Bytes of memory to stay under. */
   maxMemory?: number
+  /** Compute as mergekit does, for comparison with it. */
+  strictMergekit?: boolean
 }
 
 export interface PreparedMerge {
@@ -42,12 +45,12 @@ export interface PreparedMerge {
  * @throws InputError `RECIPE`, `METHOD_...`, `MODEL_MISSING`, and those of opening a checkpoint.
  */
 export async function prepareMerge(recipe: Recipe, options: PlanOptions = {}): Promise<PreparedMerge> {
-  const { method, remarks } = recipeMethod(recipe, options.method)
+  const { method, remarks } = recipeMethod(recipe, options.method, options.strictMergekit)
   const inputs = await openInputs(recipeModels(recipe), dirname(recipe.file), options)
   try {
     const conflicts = new Conflicts()
     for (const remark of remarks) conflicts.add(remark)
-    const planner = new Planner(recipe, method, inputs, conflicts)
+    const planner = new Planner(recipe, method, inputs, conflicts, options.strictMergekit ?? false)
     if (recipe.tokenizer) await planner.readVocabulary(recipe.tokenizer)
     return { plan: planner.plan(options), method, files: await planner.files() }
   } finally {
@@ -62,9 +65,17 @@ class Planner {
   private readonly conflicts: Conflicts
   private readonly reference: MergeInput
   private readonly base: MergeInput | undefined
+  private readonly strict: boolean
   private vocabulary: Vocabulary | undefined
 
-  constructor(recipe: Recipe, method: MergeMethod, inputs: ReadonlyMap<string, MergeInput>, conflicts: Conflicts) {
+  constructor(
+    recipe: Recipe,
+    method: MergeMethod,
+    inputs: ReadonlyMap<string, MergeInput>,
+    conflicts: Conflicts,
+    strict: boolean,
+  ) {
+    this.strict = strict
     this.recipe = recipe
     this.method = method
     this.inputs = inputs
@@ -74,7 +85,7 @@ class Planner {
   }
 
   async readVocabulary(rule: TokenizerRule): Promise<void> {
-    this.vocabulary = await planVocabulary(rule, this.inputs, this.base ?? this.reference, this.conflicts)
+    this.vocabulary = await planVocabulary(rule, this.inputs, this.base ?? this.reference, this.conflicts, this.strict)
   }
 
   /** Where the tokenizer's files come from. */
@@ -107,6 +118,7 @@ class Planner {
     const config = this.config(layers, heads.config, outputDtype)
     return {
       method: method.name,
+      strict: this.strict,
       inputs: [...this.inputs.values()].map((input) => ({
         label: input.label,
         key: input.key,
@@ -133,7 +145,8 @@ class Planner {
       slices.flatMap(({ sources }) => sources.map(({ model }) => this.inputs.get(formatModelRef(model))!)),
     )
     const unique = [...new Set(named)]
-    const others = this.method.definition.base === 'unused' ? unique : unique.filter((input) => input !== this.base)
+    const { base } = this.method.definition
+    const others = base === 'unused' || base === 'model' ? unique : unique.filter((input) => input !== this.base)
     return others.length > 0 ? others : unique
   }
 
@@ -164,13 +177,16 @@ class Planner {
     const sourceFor = (part: SlotInput, stored: TensorInfo) =>
       aligned ? this.vocabulary!.source(part.input, tensors) : sourceOf(part.input, stored)
     const shape = aligned ? [this.vocabulary!.rows, ...info.shape.slice(1)] : info.shape
-    const dtype = recipe.outDtype ?? recipe.dtype ?? promote(present.map(({ info }) => info.dtype as MergeDtype))
+    const work = recipe.dtype ?? promote(present.map(({ info }) => info.dtype as MergeDtype))
+    const { resultType } = this.method.definition as StrictDefinition
+    const dtype = recipe.outDtype ?? (this.strict && resultType ? resultType(work) : work)
     const models = present.filter(({ part }) => !part.isBase)
     const common = {
       name: slot.name,
       layer: slot.layer,
       shape,
       dtype,
+      ...(this.strict ? { work } : {}),
       sources: models.map(({ part, info }) => sourceFor(part, info)),
       keys: models.map(({ part }) => part.input.key),
     }

@@ -30,7 +30,7 @@ export interface RowsSource {
   readonly kind: 'rows'
   readonly parts: readonly StoredSource[]
   readonly columns: number
-  /** For each output row, the part it comes from; -1 for zeros, -2 for the mean of `groups[row index]`. */
+  /** For each output row, the part it comes from; -1 for zeros, -2 for the mean of `groups[row index]`, -3 for the mean of all rows before the first -3. */
   readonly part: Int32Array
   readonly row: Int32Array
   /** For rows that are means: pairs of part and row. */
@@ -44,6 +44,8 @@ export interface PlannedTensor {
   readonly layer?: LayerPlace
   readonly shape: readonly number[]
   readonly dtype: Dtype
+  /** With mergekit's arithmetic: the type that all inputs are converted to. */
+  readonly work?: MergeDtype
   /** `copy` takes the bytes of the only source as they are, `average` the mean of the sources whatever the method. */
   readonly action: 'merge' | 'copy' | 'average'
   /** The models beside the base. */
@@ -88,6 +90,8 @@ export interface PlannedInput {
 
 export interface MergePlan {
   readonly method: string
+  /** Whether mergekit's arithmetic is used. */
+  readonly strict: boolean
   readonly inputs: readonly PlannedInput[]
   readonly tensors: readonly PlannedTensor[]
   readonly heads: readonly KeptHead[]

@@ -1,6 +1,7 @@
 /** The tensors of the output and where each comes from: whole models, or slices of layers stacked anew. */
 import { InputError } from '../../util/errors.ts'
 import type { LayerPlace } from '../engine/tensor-task.ts'
+import type { MethodDefinition } from '../merge-method.ts'
 import { formatModelRef, sameModel } from '../recipe/model-ref.ts'
 import type { Recipe, RecipeModule, RecipeSlice, RecipeSource, Settings } from '../recipe/recipe.ts'
 import type { MergeInput } from './merge-inputs.ts'
@@ -30,7 +31,7 @@ export interface OutputSlot {
 export interface SlotContext {
   readonly recipe: Recipe
   readonly inputs: ReadonlyMap<string, MergeInput>
-  readonly baseUse: 'required' | 'optional' | 'unused'
+  readonly baseUse: MethodDefinition['base']
   /** Whose names, config and tokenizer the output has. */
   readonly reference: MergeInput
 }
@@ -111,11 +112,14 @@ interface MarkedSource {
 function withBase({ recipe, baseUse }: SlotContext, slice: RecipeSlice): MarkedSource[] {
   const base = slice.base ?? recipe.base
   const used = baseUse === 'unused' ? undefined : base
-  const sources = slice.sources.map((source) => ({ source, isBase: sameModel(source.model, used) }))
-  if (used && !sources.some(({ isBase }) => isBase)) {
-    const first = slice.sources[0]!
+  const asModel = baseUse === 'model'
+  const sources = slice.sources.map((source) => ({ source, isBase: !asModel && sameModel(source.model, used) }))
+  const first = slice.sources[0]!
+  // Where a base counts as a model, it joins whole models only: slices name all of theirs.
+  if (asModel && first.layers) return sources
+  if (used && !slice.sources.some(({ model }) => sameModel(model, used))) {
     const layers = first.layers === undefined ? {} : { layers: first.layers }
-    sources.push({ source: { model: used, settings: new Map(), place: slice.place, ...layers }, isBase: true })
+    sources.push({ source: { model: used, settings: new Map(), place: slice.place, ...layers }, isBase: !asModel })
   }
   return sources
 }

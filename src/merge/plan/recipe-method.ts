@@ -4,6 +4,7 @@ import { didYouMean } from '../../util/suggest.ts'
 import { checkSetting, type MergeMethod } from '../merge-method.ts'
 import type { Recipe, Settings } from '../recipe/recipe.ts'
 import type { Scalar, Setting } from '../settings.ts'
+import { findStrictMethod } from '../strict/index.ts'
 import { findMergeMethod, mergeMethods } from './find-method.ts'
 import type { Conflict } from './merge-plan.ts'
 
@@ -15,10 +16,18 @@ export const settingTable = (settings: Settings): Readonly<Record<string, Settin
 
 /**
  * @param given a method made in code, whose settings are the weakest.
+ * @param strict use mergekit's arithmetic.
  * @throws InputError `METHOD_UNKNOWN`, `METHOD_OPTION`, `RECIPE`.
  */
-export function recipeMethod(recipe: Recipe, given?: MergeMethod): { method: MergeMethod; remarks: Conflict[] } {
-  const definition = given?.definition ?? findMergeMethod(recipe.method, recipe.methodPlace).definition
+export function recipeMethod(
+  recipe: Recipe,
+  given?: MergeMethod,
+  strict = false,
+): { method: MergeMethod; remarks: Conflict[] } {
+  const definition = strict
+    ? findStrictMethod(given?.name ?? recipe.method, recipe.methodPlace)
+    : (given?.definition ?? findMergeMethod(recipe.method, recipe.methodPlace).definition)
+  if (strict) for (const [key, setting] of Object.entries(given?.settings ?? {})) checkSetting(definition, key, setting)
   const remarks = new Map<string, Conflict>()
   const check = (settings: Settings) => {
     for (const [key, { setting, place }] of settings) {
@@ -87,7 +96,9 @@ function checkModels(recipe: Recipe, { info, base, models }: MergeMethod['defini
           help: 'give it once, with the sum of the weights',
         })
       const others =
-        base === 'unused' || !origin ? names : names.filter((name) => name !== `${origin.model}+${origin.lora ?? ''}`)
+        base === 'unused' || base === 'model' || !origin
+          ? names
+          : names.filter((name) => name !== `${origin.model}+${origin.lora ?? ''}`)
       const { least, most = Number.POSITIVE_INFINITY } = models
       if (others.length < least || others.length > most) {
         const range =

@@ -24,6 +24,7 @@ export interface Vocabulary {
 
 const zeros = -1
 const meanRow = -2
+const meanOfRowsBefore = -3
 
 /** Reads the tokenizers that a rule needs. Throws InputError `TOKENIZER_MISSING` and `RECIPE`. */
 export async function planVocabulary(
@@ -31,6 +32,7 @@ export async function planVocabulary(
   inputs: ReadonlyMap<string, MergeInput>,
   base: MergeInput,
   conflicts: Conflicts,
+  strict: boolean,
 ): Promise<Vocabulary> {
   const list = [...inputs.values()]
   const own = await readTokenizerFile(base.checkpoint.folder)
@@ -131,8 +133,9 @@ export async function planVocabulary(
       else substitute(at, token, given)
       if (part[at]! >= 0) own.push(part[at]!, row[at]!)
     }
-    // Rows that only pad are the mean of the others (Hewitt, "Initializing New Word Embeddings", 2021).
-    if (rows > count) {
+    // Rows that only pad are the mean of the others (Hewitt, "Initializing New Word Embeddings", 2021), in mergekit with those put in for tokens that the model lacks.
+    if (strict) part.fill(meanOfRowsBefore, count)
+    else if (rows > count) {
       takeMean(count, own)
       for (let at = count + 1; at < rows; at++) {
         part[at] = meanRow
