@@ -22,10 +22,8 @@ export function gradients(value: Tensor, wrt: readonly Tensor[], seed?: Tensor):
   const wanted = new Set(wrt)
   const depends = dependence(wanted)
   const gradientOf = new Map<Tensor, Tensor>()
-  if (depends(value)) {
-    const ones = value.graph.constant(1, value.shape as readonly number[], value.dtype)
-    gradientOf.set(value, seed ?? ones)
-  }
+  if (depends(value))
+    gradientOf.set(value, seed ?? value.graph.constant(1, value.shape as readonly number[], value.dtype))
   // Values in descending order of creation: when one is reached, everything that was computed from it has been.
   const queue = new Set<Tensor>([value])
   while (queue.size > 0) {

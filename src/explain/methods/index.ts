@@ -1,0 +1,7 @@
+/** The methods of the verb explain. */
+export { attentionRollout } from './attention-rollout.ts'
+export { integratedGradients } from './integrated-gradients.ts'
+export { kernelShap } from './kernel-shap.ts'
+export { lime } from './lime.ts'
+export { linear } from './linear.ts'
+export { occlusion } from './occlusion.ts'
