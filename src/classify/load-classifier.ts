@@ -34,7 +34,8 @@ export async function loadClassifier(source: string, options: LoadOptions = {}):
   const config = (await readJson(file)) as Record<string, unknown>
   if (await exists(join(folder, settingsFile))) {
     const { tree, settings } = await readClassifierFiles(folder)
-    const scorer = await openScorer(folder, config, { ...options, maxLength: settings.maxLength })
+    const { maxLength, multiLabel } = settings
+    const scorer = await openScorer(folder, config, { ...options, maxLength, multiLabel })
     const record = (await exists(join(folder, recordFile)))
       ? ((await readJson(join(folder, recordFile))) as Record<string, unknown>)
       : {}
@@ -72,8 +73,12 @@ async function localFolder(source: string, options: LoadOptions): Promise<string
 async function openScorer(
   folder: string,
   config: Record<string, unknown>,
-  options: LoadOptions & { maxLength?: number },
+  options: LoadOptions & { maxLength?: number; multiLabel?: boolean },
 ): Promise<Scorer> {
+  if (config['model_type'] === 'espalier-xr-linear') {
+    const { openXrLinearScorer } = await import('./xr-linear-scorer.ts')
+    return openXrLinearScorer(folder, options.multiLabel ?? false)
+  }
   if (config['model_type'] === 'espalier-ngram') {
     const { openNgramScorer } = await import('./ngram-scorer.ts')
     return openNgramScorer(folder)
@@ -96,7 +101,7 @@ function checked(model: Classifier, folder: string): Classifier {
 }
 
 /** Tree and settings of a checkpoint that came without ours: a flat tree of `id2label`, softmax unless its config says multi-label. */
-function plainCheckpoint(
+export function plainCheckpoint(
   config: Record<string, unknown>,
   file: string,
 ): { tree: LabelTree; settings: ClassifierSettings } {

@@ -17,7 +17,17 @@ export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'Train a classifier on labelled texts', load: () => import('./train.ts') },
   { name: 'evaluate', summary: 'Measure a classifier on labelled texts', load: () => import('./evaluate.ts') },
   { name: 'predict', summary: 'Find the label path of each text', load: () => import('./predict.ts') },
+  {
+    name: 'explain',
+    summary: 'Show which words speak for a label, and which against',
+    load: () => import('./explain.ts'),
+  },
   { name: 'merge', summary: 'Merge checkpoints by a recipe (mergekit YAML)', load: () => import('./merge.ts') },
+  {
+    name: 'serve',
+    summary: 'Answer over HTTP: labels, embeddings, ranks',
+    load: () => import('./serve.ts'),
+  },
   {
     name: 'inspect',
     summary: 'Describe a classifier, a checkpoint, a data file or a label tree',

@@ -1,0 +1,71 @@
+/** Request bodies: JSON in UTF-8, of bounded size, checked by a schema. */
+import * as v from 'valibot'
+import { InputError } from '../util/errors.ts'
+
+/**
+ * Reads, parses and checks the body of a request.
+ * @throws InputError `CONTENT_TYPE`, `BODY_TOO_LARGE`, `REQUEST_MALFORMED`, `REQUEST_SHAPE`
+ */
+export async function readBody<Schema extends v.GenericSchema>(
+  request: Request,
+  schema: Schema,
+  mostBytes: number,
+): Promise<v.InferOutput<Schema>> {
+  const type = request.headers.get('content-type') ?? ''
+  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type))
+    throw new InputError(
+      'CONTENT_TYPE',
+      `Expected content type application/json, received ${type === '' ? 'none' : JSON.stringify(type.slice(0, 80))}`,
+    )
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding !== 'identity')
+    throw new InputError(
+      'CONTENT_TYPE',
+      `Expected a body without content encoding, received ${JSON.stringify(encoding.slice(0, 80))}`,
+    )
+  const value = parse(await readBytes(request, mostBytes))
+  const parsed = v.safeParse(schema, value, { abortEarly: true })
+  if (parsed.success) return parsed.output
+  const issue = parsed.issues[0]
+  const key = v.getDotPath(issue) ?? ''
+  throw new InputError('REQUEST_SHAPE', `${issue.message.slice(0, 300)}${key === '' ? '' : ` at ${key}`}`, {
+    where: { key },
+    help: 'the shapes of requests are in /openapi.json',
+  })
+}
+
+async function readBytes(request: Request, most: number): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new InputError(
+      'BODY_TOO_LARGE',
+      `Expected a body of at most ${most.toLocaleString('en-US')} bytes, received more`,
+      {
+        help: 'send fewer texts at once',
+      },
+    )
+  if (Number(request.headers.get('content-length') ?? 0) > most) throw tooLarge()
+  const parts: Uint8Array[] = []
+  let length = 0
+  if (request.body)
+    for await (const part of request.body as unknown as AsyncIterable<Uint8Array>) {
+      length += part.length
+      if (length > most) throw tooLarge()
+      parts.push(part)
+    }
+  return Buffer.concat(parts)
+}
+
+function parse(bytes: Uint8Array): unknown {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new InputError('REQUEST_MALFORMED', 'The body is not valid UTF-8')
+  }
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    const place = / at position \d+.*$/.exec(error instanceof Error ? error.message : '')?.[0] ?? ''
+    throw new InputError('REQUEST_MALFORMED', `The body is not valid JSON${place.slice(0, 80)}`)
+  }
+}
