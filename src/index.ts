@@ -23,6 +23,24 @@ export {
   type Metrics,
 } from './evaluate/metrics.ts'
 export { type Curve, type Report, renderReport } from './evaluate/report.ts'
+export { type ExplainOptions, type Explanation, explain, type TokenAttribution } from './explain/explain.ts'
+export { defineExplainMethod, type ExplainMethod } from './explain/explain-method.ts'
+export type { Explainable } from './explain/explainable.ts'
+export {
+  type Faithfulness,
+  type FaithfulnessOptions,
+  type FaithfulnessScores,
+  faithfulness,
+} from './explain/faithfulness.ts'
+export {
+  attentionRollout,
+  integratedGradients,
+  kernelShap,
+  lime,
+  linearExplanation,
+  occlusion,
+} from './explain/methods/index.ts'
+export { renderExplanations } from './explain/render-explanations.ts'
 export type { HeadLayout, UnitGroup } from './labels/head-layout.ts'
 export { formatPath, type LabelNode, LabelTree, type LabelTreeJson } from './labels/label-tree.ts'
 export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'

@@ -1,5 +1,6 @@
 /** The methods of every verb, found by name. Each describes itself; nothing about one is written here. */
 import type { HeadMethod } from '../classify/head-method.ts'
+import type { ExplainMethod } from '../explain/explain-method.ts'
 import { InputError } from '../util/errors.ts'
 import type { MethodInfo } from '../util/method.ts'
 import { didYouMean } from '../util/suggest.ts'
@@ -22,10 +23,17 @@ export async function mergeMethods(): Promise<MethodFactory[]> {
   return Object.values(await import('../merge/methods/index.ts')) as unknown as MethodFactory[]
 }
 
+/** The methods of `explain`. */
+export async function explainMethods(): Promise<MethodFactory<ExplainMethod>[]> {
+  return Object.values(await import('../explain/methods/index.ts')) as MethodFactory<ExplainMethod>[]
+}
+
 /** The methods of all verbs, by verb and name. */
 export async function allMethods(): Promise<MethodFactory[]> {
   const key = ({ info }: MethodFactory) => `${info.verb} ${info.name}`
-  return [...(await headMethods()), ...(await mergeMethods())].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  return [...(await headMethods()), ...(await mergeMethods()), ...(await explainMethods())].sort((a, b) =>
+    key(a) < key(b) ? -1 : 1,
+  )
 }
 
 /** The method of that name. Throws InputError `METHOD_UNKNOWN`. */

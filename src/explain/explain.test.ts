@@ -8,7 +8,14 @@ import { tokenizerFrom } from '../text/tokenizer.ts'
 import { trainWordPiece } from '../text/train-wordpiece.ts'
 import { explain } from './explain.ts'
 import type { Explainable } from './explainable.ts'
-import { attentionRollout, integratedGradients, kernelShap, lime, linear, occlusion } from './methods/index.ts'
+import {
+  attentionRollout,
+  integratedGradients,
+  kernelShap,
+  lime,
+  linearExplanation,
+  occlusion,
+} from './methods/index.ts'
 
 const words: Record<string, [string, string[]]> = {
   apple: ['fruit', ['an apple a day', 'red apple, please', 'the apple tree apple']],
@@ -64,7 +71,7 @@ describe('linear', () => {
   test('words with their offsets; what they add sums with the empty text to the logit', async () => {
     for (const model of ngrams) {
       const leaf = model.settings.method.name === 'flat' ? ['fruit', 'apple'] : ['fruit']
-      const [explanation] = await explain(model, [text], { method: linear(), score: 'logit', label: leaf })
+      const [explanation] = await explain(model, [text], { method: linearExplanation(), score: 'logit', label: leaf })
       const { tokens, score, truncated } = explanation!
       expect(tokens.map((token) => token.text)).toEqual([
         'The',
@@ -98,7 +105,11 @@ describe('linear', () => {
     for (const model of ngrams)
       for (const node of model.tree.nodes)
         for (const score of ['log-odds', 'probability'] as const) {
-          const [found] = await explain(model, [text], { method: linear(), score, label: model.tree.path(node.id) })
+          const [found] = await explain(model, [text], {
+            method: linearExplanation(),
+            score,
+            label: model.tree.path(node.id),
+          })
           expect(found!.score.error).toBeLessThan(1e-4)
           const [{ marginal }] = [model.probabilities(await model.scorer.score([text]))]
           expect(found!.probability).toBeCloseTo(marginal[node.id]!, 6)
@@ -106,7 +117,9 @@ describe('linear', () => {
   })
 
   test('is refused for encoders', async () => {
-    await expect(explain(encoder, [text], { method: linear() })).rejects.toMatchObject({ code: 'EXPLAIN_METHOD' })
+    await expect(explain(encoder, [text], { method: linearExplanation() })).rejects.toMatchObject({
+      code: 'EXPLAIN_METHOD',
+    })
   })
 })
 

@@ -7,7 +7,7 @@ import { type Explainable, partsOf } from './explainable.ts'
 import { checkMethod, checkTexts, defaultMethod, prepareText } from './texts.ts'
 
 export interface ExplainOptions extends RunOptions {
-  /** Default: `linear()` for ngram models, `integratedGradients()` for encoders. */
+  /** Default: `linearExplanation()` for ngram models, `integratedGradients()` for encoders. */
   method?: ExplainMethod
   /** Path of the label to explain, a leaf or an inner one; a name that occurs once in the tree will do. Default: each text's most probable one. */
   label?: readonly string[]

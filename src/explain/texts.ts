@@ -7,11 +7,11 @@ import type { ExplainMethod, TextToExplain } from './explain-method.ts'
 import { type Explainable, partsOf } from './explainable.ts'
 import { defaultRemoval, maskedText } from './masked-text.ts'
 import { integratedGradients } from './methods/integrated-gradients.ts'
-import { linear } from './methods/linear.ts'
+import { linearExplanation } from './methods/linear.ts'
 
 /** The method for a model unless the caller says: the exact one for n-grams, integrated gradients for encoders. */
 export const defaultMethod = ({ kind }: ModelParts): ExplainMethod =>
-  kind === 'ngram' ? linear() : integratedGradients()
+  kind === 'ngram' ? linearExplanation() : integratedGradients()
 
 /** Throws InputError `EXPLAIN_METHOD` if the method does not work on models of this kind. */
 export function checkMethod(method: ExplainMethod, { kind }: ModelParts): void {

@@ -2,14 +2,20 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import type { Classifier } from '../../classify/classifier.ts'
+import type { Dataset } from '../../data/dataset.ts'
 import type { Curve } from '../../evaluate/report.ts'
+import type { ExplainMethod } from '../../explain/explain-method.ts'
+import type { Faithfulness } from '../../explain/faithfulness.ts'
 import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
 import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
+import { explainMethod } from '../explain-option.ts'
+import { faithfulnessLines } from '../faithfulness-lines.ts'
 import { metricLines } from '../metric-lines.ts'
-import { numberIn, oneOf, wholeIn } from '../option-values.ts'
+import { collect, numberIn, oneOf, wholeIn } from '../option-values.ts'
 import type { Session } from '../session.ts'
 
 interface EvaluateFlags extends DataFlags {
@@ -18,6 +24,10 @@ interface EvaluateFlags extends DataFlags {
   unknownLabels?: 'error' | 'skip'
   batch?: number
   threads?: number
+  explain?: string
+  explainOption?: string[]
+  explainRows?: number
+  seed?: number
 }
 
 export function configure(command: Command, session: Session): void {
@@ -36,6 +46,13 @@ export function configure(command: Command, session: Session): void {
       'rows with a label that the model does not know: error, or skip (default: error)',
       oneOf('--unknown-labels', ['error', 'skip']),
     )
+    .option(
+      '--explain <METHOD>',
+      'measure how faithful explanations by this method are, beside random ones, see: espalier help explain',
+    )
+    .option('--explain-option <KEY=VALUE>', 'an option of that method; may be given several times', collect)
+    .option('--explain-rows <N>', 'rows drawn for it (default: 100)', wholeIn('--explain-rows', { least: 1 }))
+    .option('--seed <N>', 'seed of that drawing (default: 0)', wholeIn('--seed', { least: 0 }))
     .option('--batch <N>', 'texts scored together (default: 64)', wholeIn('--batch', { least: 1 }))
     .option(
       '--threads <N>',
@@ -48,7 +65,8 @@ export function configure(command: Command, session: Session): void {
       examples([
         'espalier evaluate model test.jsonl.gz',
         'espalier evaluate model test.csv --report report.html',
-        'espalier evaluate model test.jsonl --json | jq .metrics.macroF1',
+        'espalier evaluate model test.jsonl --explain occlusion',
+        'espalier evaluate model test.jsonl --json | jq .macroF1',
       ]),
     )
     .action((model: string, data: string, flags: EvaluateFlags) => runEvaluate(model, data, flags, session))
@@ -56,6 +74,9 @@ export function configure(command: Command, session: Session): void {
 
 async function runEvaluate(folder: string, source: string, flags: EvaluateFlags, session: Session): Promise<void> {
   if (flags.report !== undefined) await checkReportPath(flags.report)
+  if (flags.explain === undefined && (flags.explainOption ?? flags.explainRows ?? flags.seed) !== undefined)
+    throw new InputError('USAGE', '--explain-option, --explain-rows and --seed need --explain')
+  const method = await explainMethod(flags.explain, flags.explainOption)
   const { readDataset } = await import('../../data/dataset.ts')
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { evaluate } = await import('../../classify/evaluate.ts')
@@ -76,17 +97,33 @@ async function runEvaluate(folder: string, source: string, flags: EvaluateFlags,
       const { renderReport } = await import('../../evaluate/report.ts')
       await writeFileAtomic(flags.report, renderReport(report))
     }
+    const explained = method && (await faithfulnessOf(model, data, method, flags, session))
     session.settle()
     const page = flags.report === undefined ? {} : { report: flags.report }
     if (session.json) {
       const { rows: _rows, tree: _tree, metrics, ...facts } = report
-      return await session.printJson({ ...metrics, ...facts, ...page })
+      return await session.printJson({ ...metrics, ...facts, ...page, ...(explained ? { explain: explained } : {}) })
     }
     await session.print(...metricLines(report.metrics, session.stdout))
+    if (explained) await session.print(...faithfulnessLines(explained, session.stdout))
     if (flags.report !== undefined) await session.print(`report        ${flags.report}`)
   } finally {
     await model.close()
   }
+}
+
+/** How faithful a method's explanations of some of the rows are. */
+async function faithfulnessOf(
+  model: Classifier,
+  data: Dataset,
+  method: ExplainMethod,
+  { explainRows, seed }: EvaluateFlags,
+  session: Session,
+): Promise<Faithfulness> {
+  const { faithfulness } = await import('../../explain/faithfulness.ts')
+  const texts: string[] = []
+  for await (const row of data) texts.push(row.text)
+  return faithfulness(model, texts, { ...session.run, method, sample: explainRows, seed })
 }
 
 /** The training curves of a trained folder; a checkpoint from elsewhere has none. */

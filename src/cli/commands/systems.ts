@@ -20,10 +20,12 @@ export function configure(command: Command, session: Session): void {
 
 async function showSystems(name: string | undefined, session: Session): Promise<void> {
   const methods = await allMethods()
-  const shown = name === undefined ? methods : [findMethod(methods, name)]
+  // Two verbs may have a method of one name.
+  const named = methods.filter(({ info }) => info.name === name)
+  const shown = name === undefined ? methods : named.length > 1 ? named : [findMethod(methods, name)]
   if (session.json) {
     const described = shown.map(describeMethod)
-    return session.printJson(name === undefined ? { systems: described } : described[0])
+    return session.printJson(name === undefined || shown.length > 1 ? { systems: described } : described[0])
   }
   const { paint, columns } = session.stdout
   for (const [index, method] of shown.entries()) {

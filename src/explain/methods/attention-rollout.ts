@@ -40,7 +40,7 @@ export const attentionRollout = defineExplainMethod(
     summary: 'Where the encoder looks, layers multiplied: one forward pass, the same for every label',
     source: 'Abnar and Zuidema, Quantifying Attention Flow in Transformers, 2020',
     status: 'works',
-    results: 'results/explain.md',
+    results: 'docs/results/explain.md',
   },
   v.object({}),
   'encoder',

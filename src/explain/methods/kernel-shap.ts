@@ -124,7 +124,7 @@ export const kernelShap = defineExplainMethod(
     summary: 'Shapley values by weighted regression: any model, fair shares that sum to the score, thousands of calls',
     source: 'Lundberg and Lee, A Unified Approach to Interpreting Model Predictions, 2017',
     status: 'works',
-    results: 'results/explain.md',
+    results: 'docs/results/explain.md',
   },
   v.object({
     samples: v.optional(

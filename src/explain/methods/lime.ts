@@ -36,7 +36,7 @@ export const lime = defineExplainMethod(
     summary: 'A linear model of the score over kept tokens, fitted around the text: any model, hundreds of calls',
     source: 'Ribeiro, Singh and Guestrin, "Why Should I Trust You?", 2016',
     status: 'works',
-    results: 'results/explain.md',
+    results: 'docs/results/explain.md',
   },
   v.object({
     samples: v.optional(

@@ -15,15 +15,15 @@ const parts = 250
  * What each word of a text adds to the score, exact for `ngram` models: with the score of an empty text, the attributions sum to the score, to
  * rounding for a logit and to the error of a fine integral for log-odds and probability.
  * @example
- * const [explanation] = await explain(model, ['book a table for two'], { method: linear(), score: 'logit' })
+ * const [explanation] = await explain(model, ['book a table for two'], { method: linearExplanation(), score: 'logit' })
  */
-export const linear = defineExplainMethod(
+export const linearExplanation = defineExplainMethod(
   {
     name: 'linear',
     summary: 'What each word adds to the score, exact: ngram models only, at the cost of one prediction',
     source: 'standard; Sundararajan, Taly and Yan, Axiomatic Attribution for Deep Networks, 2017, for log-odds',
     status: 'works',
-    results: 'results/explain.md',
+    results: 'docs/results/explain.md',
   },
   v.object({}),
   'ngram',

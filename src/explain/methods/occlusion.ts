@@ -13,7 +13,7 @@ export const occlusion = defineExplainMethod(
     summary: 'What the score loses without each token: plain, any model, one call per token',
     source: 'Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, 2014',
     status: 'works',
-    results: 'results/explain.md',
+    results: 'docs/results/explain.md',
   },
   v.object({ removal: removalOption }),
   'any',
