@@ -1,10 +1,15 @@
-"""Runs mergekit on a list of recipes: reads JSON lines {recipe, out, seed, dtype?} from a file and reports one JSON line for each.
+"""Runs mergekit on a list of recipes: reads JSON lines {recipe, out, seed, mode, override} from a file and reports one JSON line for each.
 
-With PLAIN=1 it is mergekit as installed; otherwise random masks come from the same counter-based generator as Espalier's (Philox 4x32-10, keyed by seed, method, tensor and model), so that
-DARE and DELLA can be compared element by element, and equal magnitudes are taken in order of their index.
+With PLAIN=1 it is mergekit as installed. Otherwise random masks come from the same counter-based generator as Espalier's (Philox 4x32-10,
+keyed by seed, method, tensor and model), so that DARE and DELLA can be compared element by element, and equal magnitudes are taken in order
+of their index, where torch's sorts are unstable. Modes beyond that: `exact` sums over more than four elements, norms, products and
+transcendental functions are computed in float64 and rounded once, because torch's order of summation depends on the processor and its
+threads; `reference` leaves no float32 in a merge of float64.
 """
 
+import contextlib
 import json
+import math
 import os
 import resource
 import struct
@@ -18,10 +23,12 @@ import yaml
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import mergekit.merge_methods.generalized_task_arithmetic as gta
+import mergekit.merge_methods.sce as sce_module
 import mergekit.sparsify as sparsify_module
 from mergekit.config import MergeConfiguration
 from mergekit.merge import MergeOptions, run_merge
 from mergekit.merge_methods.task_adapter import ExecuteMergeMethodTask
+from torch.utils._python_dispatch import TorchDispatchMode
 
 M32 = 0xFFFFFFFF
 
@@ -77,21 +84,34 @@ execute = ExecuteMergeMethodTask.execute
 sparsify = gta.sparsify
 
 
+def model_key(model):
+    return os.path.basename(str((model.lora or model.model).path))
+
+
 def keyed_execute(self, *args, **kwargs):
     current["tensor"] = self.output_weight.name
-    current["models"] = [os.path.basename(str(m.model.path)) for m in self.model_order if m != self.base_model]
+    current["models"] = [model_key(m.model if hasattr(m.model, "lora") else m) for m in self.model_order if m != self.base_model]
     current["index"] = 0
     return execute(self, *args, **kwargs)
 
 
 class Torch:
-    """The module as sparsify.py sees it: keyed masks, equal magnitudes in order of their index, and, for the float64 reference, no float32."""
+    """The module as sparsify.py and sce.py see it: keyed masks, equal magnitudes in order of their index, and, for the float64 reference, no float32."""
 
     bernoulli = staticmethod(lambda probabilities: keyed_bernoulli(probabilities))
 
     @staticmethod
     def argsort(x, **options):
         return torch.argsort(x, stable=True, **options)
+
+    @staticmethod
+    def sort(x, descending=False):
+        """Ascending, with equal ones in descending order of their index: the larger side has the first of them."""
+        return torch.return_types.sort((x, torch.argsort(x, stable=True, descending=True).flip(0)))
+
+    @staticmethod
+    def topk(x, k, largest):
+        return None, torch.argsort(x.float(), stable=True, descending=largest)[:k]
 
     @property
     def float32(self):
@@ -103,7 +123,6 @@ class Torch:
 
 def keyed_sparsify(tensor, density, method, **kwargs):
     current["method"] = {"random": "dare", "della_magprune": "della"}.get(method.value, "")
-    current["wide"] = tensor.dtype == torch.float64
     result = sparsify(tensor, density=density, method=method, **kwargs)
     current["index"] += 1
     return result
@@ -120,6 +139,36 @@ if os.environ.get("PLAIN") != "1":
     ExecuteMergeMethodTask.execute = keyed_execute
     gta.sparsify = keyed_sparsify
     sparsify_module.torch = Torch()
+    sce_module.torch = Torch()
+
+aten = torch.ops.aten
+ALWAYS = {
+    aten.linalg_vector_norm.default, aten.dot.default, aten.mm.default, aten.var.correction, aten._softmax.default,
+    aten.sin.default, aten.cos.default, aten.acos.default, aten.log.default,
+}  # fmt: skip
+SUMS = {aten.sum.default, aten.sum.dim_IntList, aten.mean.default, aten.mean.dim}
+
+
+class Exact(TorchDispatchMode):
+    """Long sums and functions in float64, rounded once to the type that they are asked for."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        first = args[0] if args and isinstance(args[0], torch.Tensor) else None
+        if first is None or not first.is_floating_point() or first.dtype == torch.float64:
+            return func(*args, **kwargs)
+        if func in SUMS:
+            dims = args[1] if len(args) > 1 and args[1] is not None else range(first.dim())
+            count = math.prod(first.shape[d] for d in dims)
+            if count <= 4:
+                return func(*args, **kwargs)
+            mean = "mean" in str(func)
+            total = (aten.sum.dim_IntList if len(args) > 1 else aten.sum.default)(first.double(), *args[1:], **kwargs).to(first.dtype)
+            return total / count if mean else total
+        if func in ALWAYS:
+            wide = [a.double() if isinstance(a, torch.Tensor) else a for a in args]
+            return func(*wide, **{k: v for k, v in kwargs.items() if k != "dtype"}).to(first.dtype)
+        return func(*args, **kwargs)
 
 
 def main():
@@ -127,6 +176,8 @@ def main():
     for line in open(sys.argv[1]):
         case = json.loads(line)
         current["seed"] = case["seed"]
+        mode = case.get("mode", "")
+        current["wide"] = mode == "reference"
         start = time.time()
         try:
             config = yaml.safe_load(open(case["recipe"]))
@@ -138,8 +189,10 @@ def main():
                 clone_tensors=True,
                 random_seed=case["seed"],
                 lora_merge_cache=case["out"] + ".lora",
+                lora_merge_dtype="float64" if mode == "reference" else None,
             )
-            run_merge(MergeConfiguration.model_validate(config), case["out"], options)
+            with Exact() if mode == "exact" else contextlib.nullcontext():
+                run_merge(MergeConfiguration.model_validate(config), case["out"], options)
             rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             print(json.dumps({"out": case["out"], "seconds": time.time() - start, "rss": rss}), flush=True)
         except Exception as error:

@@ -1,31 +1,7 @@
 /** Dropping elements of differences at random: each with the same chance (DARE; Yu et al., 2024), or by rank in its row (DELLA; Deep et al., 2024). */
-import * as v from 'valibot'
 import { randomKey } from '../../tensor/merge-kernels.ts'
 import type { Block, RowBlock, TensorTask } from '../engine/tensor-task.ts'
-import { shared } from '../merge-method.ts'
-import { matchMagnitudes, type TrimPlan } from './combine.ts'
-
-/** How what is left makes up for what was dropped. */
-export const rescale = shared(
-  v.union(
-    [v.boolean(), v.literal('density')],
-    ({ received }) => `Expected true, false or density for rescale, received ${received}`,
-  ),
-  true as boolean | 'density',
-)
-
-type Rescale = boolean | 'density'
-
-/** Adds the factors: `true` restores each difference's sum of magnitudes, `density` divides by the chance of being kept. */
-export function withFactors(
-  task: TensorTask,
-  plan: Omit<TrimPlan, 'factors'>,
-  density: readonly number[],
-  rescale: Rescale,
-): TrimPlan {
-  if (rescale === true && density.some((share) => share < 1)) return { ...plan, factors: matchMagnitudes(task, plan) }
-  return { ...plan, factors: density.map((share) => (rescale === 'density' && share > 0 ? 1 / share : 1)) }
-}
+import type { TrimPlan } from './combine.ts'
 
 /** The random word of each element of a block: keyed by seed, method, tensor and model, counted by the element's position. */
 function wordsFor(task: TensorTask, method: string): (block: Block, model: number) => Uint32Array {

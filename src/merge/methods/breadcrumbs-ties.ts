@@ -1,6 +1,7 @@
 /** Model Breadcrumbs (Davari and Belilovsky, 2024) with the sign election of TIES (Yadav et al., 2023). */
 import { addElected } from '../elements/combine.ts'
 import { keepMiddle } from '../elements/magnitude-trim.ts'
+import { rescale, withFactors } from '../elements/rescale.ts'
 import { density, gamma, lambda, normalize, weight } from '../elements/task-vector-options.ts'
 import { defineMergeMethod } from '../merge-method.ts'
 
@@ -19,9 +20,9 @@ export const breadcrumbsTies = defineMergeMethod({
   base: 'required',
   models: { least: 1 },
   passes: 3,
-  options: { weight, density, gamma, lambda, normalize: normalize(false) },
+  options: { weight, density, gamma, lambda, normalize: normalize(false), rescale: rescale(false) },
   merge(task, options) {
     const trim = keepMiddle(task, options.density, options.gamma)
-    addElected(task, options, { ...trim, factors: options.weight.map(() => 1) })
+    addElected(task, options, withFactors(task, trim, options.density, options.rescale))
   },
 })

@@ -1,6 +1,7 @@
 /** DARE (Yu et al., 2024): changes are dropped at random and the rest rescaled, then summed as in task arithmetic. */
 import { addWeighted } from '../elements/combine.ts'
-import { keepAtRandom, rescale, withFactors } from '../elements/random-trim.ts'
+import { keepAtRandom } from '../elements/random-trim.ts'
+import { rescale, withFactors } from '../elements/rescale.ts'
 import { density, lambda, normalize, weight } from '../elements/task-vector-options.ts'
 import { defineMergeMethod } from '../merge-method.ts'
 
@@ -24,7 +25,7 @@ export const dareLinear = defineMergeMethod({
   base: 'required',
   models: { least: 1 },
   passes: 2,
-  options: { weight, density, lambda, normalize: normalize(false), rescale },
+  options: { weight, density, lambda, normalize: normalize(false), rescale: rescale(true) },
   merge(task, options) {
     const plan = keepAtRandom(task, options.density)
     addWeighted(task, options, withFactors(task, plan, options.density, options.rescale))

@@ -1,6 +1,7 @@
 /** DARE (Yu et al., 2024) with the sign election of TIES (Yadav et al., 2023). */
 import { addElected } from '../elements/combine.ts'
-import { keepAtRandom, rescale, withFactors } from '../elements/random-trim.ts'
+import { keepAtRandom } from '../elements/random-trim.ts'
+import { rescale, withFactors } from '../elements/rescale.ts'
 import { density, lambda, normalize, weight } from '../elements/task-vector-options.ts'
 import { defineMergeMethod } from '../merge-method.ts'
 
@@ -21,7 +22,7 @@ export const dareTies = defineMergeMethod({
   base: 'required',
   models: { least: 1 },
   passes: 2,
-  options: { weight, density, lambda, normalize: normalize(false), rescale },
+  options: { weight, density, lambda, normalize: normalize(false), rescale: rescale(true) },
   merge(task, options) {
     const plan = keepAtRandom(task, options.density)
     addElected(task, options, withFactors(task, plan, options.density, options.rescale))

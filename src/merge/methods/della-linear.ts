@@ -1,7 +1,8 @@
 /** DELLA (Deep et al., 2024) without the election of signs. */
 import { addWeighted } from '../elements/combine.ts'
 import { checkChances, epsilon } from '../elements/della-options.ts'
-import { keepByRowRank, rescale, withFactors } from '../elements/random-trim.ts'
+import { keepByRowRank } from '../elements/random-trim.ts'
+import { rescale, withFactors } from '../elements/rescale.ts'
 import { density, lambda, normalize, weight } from '../elements/task-vector-options.ts'
 import { defineMergeMethod } from '../merge-method.ts'
 
@@ -21,7 +22,7 @@ export const dellaLinear = defineMergeMethod({
   models: { least: 1 },
   passes: 2,
   memory: 'row',
-  options: { weight, density, epsilon, lambda, normalize: normalize(false), rescale },
+  options: { weight, density, epsilon, lambda, normalize: normalize(false), rescale: rescale(true) },
   check: checkChances,
   merge(task, options) {
     const plan = keepByRowRank(task, options.density, options.epsilon)

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { addElected } from '../elements/combine.ts'
 import { keepAbove, keepLargestShare, keptCount } from '../elements/magnitude-trim.ts'
 import { modelCuts } from '../elements/model-cuts.ts'
+import { rescale, withFactors } from '../elements/rescale.ts'
 import type { Cut } from '../elements/select.ts'
 import { density, lambda, normalize, weight } from '../elements/task-vector-options.ts'
 import { defineMergeMethod, shared } from '../merge-method.ts'
@@ -12,7 +13,7 @@ import { defineMergeMethod, shared } from '../merge-method.ts'
  *
  * `density` of each model: the share of changes kept (default 1; the paper uses 0.2), within each tensor or, with `scope: 'model'` as in
  * the paper, within the whole model; `weight` of each model (default 1); `lambda` scales the result (default 1); `normalize` divides by
- * the weights that agree (default true). Within a tensor equal magnitudes are kept in order of their index, exactly as many as the
+ * the weights that agree (default true); `rescale` restores the sum of magnitudes of each tensor's change (default false). Within a tensor equal magnitudes are kept in order of their index, exactly as many as the
  * density says; within a model all that equal the last kept one are kept.
  * @example
  * await merge(['a', 'b', 'c'], { base: 'base', method: ties({ density: 0.2, scope: 'model' }), out: 'merged' })
@@ -32,6 +33,7 @@ export const ties = defineMergeMethod({
     density,
     lambda,
     normalize: normalize(true),
+    rescale: rescale(false),
     scope: shared(v.picklist(['tensor', 'model'], 'Expected tensor or model for scope'), 'tensor' as const),
   },
   surveys: ({ scope }) =>
@@ -48,6 +50,6 @@ export const ties = defineMergeMethod({
             task.keys.map((key) => (settled as ReadonlyMap<string, Cut>).get(key)),
           )
         : keepLargestShare(task, options.density)
-    addElected(task, options, { ...trim, factors: options.weight.map(() => 1) })
+    addElected(task, options, withFactors(task, trim, options.density, options.rescale))
   },
 })
