@@ -9,6 +9,7 @@ export * from './classify/methods/index.ts'
 export type { PredictedPath, Prediction, PredictOptions, TrainOptions, TrainPlan } from './classify/options.ts'
 export { planTrain } from './classify/plan-train.ts'
 export { predict } from './classify/predict.ts'
+export { type PretrainOptions, type PretrainResult, pretrain } from './classify/pretrain.ts'
 export { train } from './classify/train.ts'
 export { type Dataset, datasetOf, type RowInput, readDataset } from './data/dataset.ts'
 export type { DataFormat, ReadOptions, Row, RowOptions } from './data/row.ts'
@@ -49,7 +50,9 @@ export {
   type MergeResult,
   type MergeRunOptions,
   type ModelToMerge,
+  materializeTask,
   merge,
+  mergedTasks,
   mergeRecipe,
   planMerge,
   planRecipe,
@@ -59,6 +62,8 @@ export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
 export * from './merge/methods/index.ts'
 export type { Conflict, MergePlan } from './merge/plan/merge-plan.ts'
 export type { Condition, Setting } from './merge/settings.ts'
+export type { MaterializedTask, MaterializeOptions } from './merge/tasks/materialize.ts'
+export type { MergedTask } from './merge/tasks/task-index.ts'
 export { EspalierError, InputError, InterruptedError, type Place, RunError } from './util/errors.ts'
 export type { MethodInfo } from './util/method.ts'
 export type { Progress, RunOptions } from './util/progress.ts'

@@ -15,6 +15,11 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'Train a classifier on labelled texts', load: () => import('./train.ts') },
+  {
+    name: 'pretrain',
+    summary: 'Train a small encoder on texts without labels',
+    load: () => import('./pretrain.ts'),
+  },
   { name: 'evaluate', summary: 'Measure a classifier on labelled texts', load: () => import('./evaluate.ts') },
   { name: 'predict', summary: 'Find the label path of each text', load: () => import('./predict.ts') },
   {
