@@ -6,6 +6,8 @@ import type { HeadLayout } from '../labels/head-layout.ts'
 import { headTargets } from '../labels/head-targets.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
 import { nodeProbabilities } from '../labels/node-probabilities.ts'
+import { rankedProbabilities } from '../labels/ranked-probabilities.ts'
+import type { RankedUnits } from './scorer.ts'
 
 export interface DevScores {
   /** Per row the ids of its labels. */
@@ -54,4 +56,57 @@ export function tuneThresholds(
   const tune = labels.length < rowsForLabelThresholds ? globalThreshold : labelThresholds
   const { thresholds } = tune(tree, scoredIds(ids, scores), idSets(labels.map((row) => [...new Set(row)])))
   return Array.from(thresholds, (threshold) => Math.min(1, Math.max(0, threshold)))
+}
+
+/** Temperatures tried, as powers of two. */
+const coldest = -4
+const hottest = 4
+const temperatureStep = 0.125
+
+/**
+ * Temperature and, with several labels per row, one threshold for all labels, from lists of the best units of dev rows. Single labels: the temperature
+ * that makes the gold labels most likely in the rows where they are listed. Several: the threshold of the highest micro-F1; the scores are
+ * probabilities already.
+ */
+export function tuneRanked(
+  layout: HeadLayout,
+  tree: LabelTree,
+  { labels, ranked }: { labels: readonly (readonly number[])[]; ranked: RankedUnits },
+): { temperature: number; thresholds?: number[] } {
+  const part = (row: number) =>
+    [
+      ranked.units.subarray(ranked.offsets[row]!, ranked.offsets[row + 1]!),
+      ranked.logits.subarray(ranked.offsets[row]!, ranked.offsets[row + 1]!),
+    ] as const // prettier-ignore
+  if (layout.activation === 'sigmoid') {
+    const probabilities = rankedProbabilities(layout, tree)
+    const listed = labels.map((_, row) =>
+      [...probabilities(...part(row)).marginal].filter(([, p]) => p >= leastThreshold),
+    )
+    const { thresholds } = globalThreshold(
+      tree,
+      scoredIds(
+        listed.map((row) => row.map(([id]) => id)),
+        listed.map((row) => row.map(([, p]) => p)),
+      ),
+      idSets(labels.map((row) => [...new Set(row)])),
+    ) // prettier-ignore
+    return { temperature: 1, thresholds: Array.from(thresholds, (threshold) => Math.min(1, Math.max(0, threshold))) }
+  }
+  const rows = labels.flatMap((ids, row) => {
+    const [units, logits] = part(row)
+    const at = units.findIndex((unit) => layout.unitNodes[unit] === ids[0])
+    return at < 0 ? [] : [{ logits, at }]
+  })
+  let best = { temperature: 1, loss: Number.POSITIVE_INFINITY }
+  for (let power = coldest; power <= hottest && rows.length > 0; power += temperatureStep) {
+    const temperature = 2 ** power
+    let loss = 0
+    for (const { logits, at } of rows) {
+      const total = logits.reduce((sum, logit) => sum + Math.exp((logit - logits[0]!) / temperature), 0)
+      loss -= (logits[at]! - logits[0]!) / temperature - Math.log(total)
+    }
+    if (loss < best.loss) best = { temperature, loss }
+  }
+  return { temperature: best.temperature }
 }

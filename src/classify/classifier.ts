@@ -2,9 +2,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { type Decoder, decoderNames } from '../labels/decode.ts'
 import type { HeadLayout } from '../labels/head-layout.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
 import { type NodeProbabilities, nodeProbabilities } from '../labels/node-probabilities.ts'
+import { type RankedProbabilities, rankedProbabilities } from '../labels/ranked-probabilities.ts'
 import { readLabelTree } from '../labels/read-label-tree.ts'
 import { recordFile, writeFolderAtomic } from '../util/atomic.ts'
 import { InputError } from '../util/errors.ts'
@@ -35,6 +37,13 @@ const settingsSchema = v.object({
   /** Per node id, with `multiLabel` only. */
   thresholds: v.optional(v.array(probability)),
   minConfidence: probability,
+  /** How probabilities become labels. Default: `threshold` with `multiLabel`, else `leaf-up`. */
+  decoder: v.optional(
+    v.object({
+      name: v.picklist(decoderNames),
+      beam: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+    }),
+  ),
   /** Tokens per text (encoders). */
   maxLength: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 })
@@ -59,6 +68,10 @@ export class Classifier {
   readonly thresholds: Float64Array
   /** Probabilities of tree nodes from one row of logits. */
   readonly probabilities: (logits: Float32Array) => NodeProbabilities
+  /** The same from a list of the best units and their logits, for a scorer that ranks. */
+  readonly rankedProbabilities: (units: Uint32Array, logits: Float32Array) => RankedProbabilities
+  /** How probabilities become labels unless the caller says otherwise. */
+  readonly decoder: Decoder
 
   constructor(tree: LabelTree, settings: ClassifierSettings, scorer: Scorer, record: Record<string, unknown>) {
     this.tree = tree
@@ -67,7 +80,10 @@ export class Classifier {
     this.record = record
     this.terminals = Int32Array.from(settings.terminals)
     this.thresholds = Float64Array.from(settings.thresholds ?? [])
-    this.probabilities = nodeProbabilities(layoutOf(settings), tree, settings.temperature)
+    const layout = layoutOf(settings)
+    this.probabilities = nodeProbabilities(layout, tree, settings.temperature)
+    this.rankedProbabilities = rankedProbabilities(layout, tree, settings.temperature)
+    this.decoder = settings.decoder ?? { name: settings.multiLabel ? 'threshold' : 'leaf-up' }
   }
 
   /**

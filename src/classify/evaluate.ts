@@ -5,24 +5,30 @@ import type { Row } from '../data/row.ts'
 import { scoredIds } from '../evaluate/id-sets.ts'
 import { computeMetrics } from '../evaluate/metrics.ts'
 import type { Curve, Report, ReportRow } from '../evaluate/report.ts'
-import { excerpt, pickReportRows } from '../evaluate/report-rows.ts'
+import { excerpt, pickReportRows, type ReportRowLimits } from '../evaluate/report-rows.ts'
+import type { Decoder } from '../labels/decode.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
-import type { NodeProbabilities } from '../labels/node-probabilities.ts'
 import { EspalierError, InputError, throwIfAborted } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { version } from '../util/version.ts'
 import type { Classifier } from './classifier.ts'
-import { predictedNodes, topEnds } from './predict.ts'
+import { answerRows } from './row-answer.ts'
 
 export interface EvaluateOptions extends RunOptions {
   /** Cut paths at the first label less probable than this, 0 to 1. Default: the model's (0). */
   minConfidence?: number
   /** Rows with a label that the model does not know: an error (default), or left out. */
   unknownLabels?: 'error' | 'skip'
+  /** How probabilities become labels. Default: the model's. */
+  decoder?: Decoder
+  /** Nodes kept on each level by a model that searches a tree (xr-linear). Default: the model's. */
+  beam?: number
   /** Texts scored together. Default 64. */
   batch?: number
   /** Training or learning curves to show in the report. */
   curves?: Curve[]
+  /** Which rows the report keeps, see `pickReportRows`. */
+  keepRows?: ReportRowLimits
   /** What the report says made it. */
   command?: string
 }
@@ -30,8 +36,6 @@ export interface EvaluateOptions extends RunOptions {
 /** Candidates kept per row for the ranking metrics. */
 const ranked = 5
 const chunkRows = 1024
-/** Keeps log-likelihoods finite where a model gives the truth no chance. */
-const leastProbability = 1e-12
 
 /** What is kept of every row: a report needs the texts of a few, which are known only at the end. */
 interface Judged {
@@ -75,7 +79,9 @@ export async function evaluate(model: Classifier, data: Dataset, options: Evalua
     ranking,
     logLikelihoods: Float64Array.from(judged.logLikelihoods),
   })
-  const rows = Array.from(pickReportRows(tree, gold, predicted), (row) => reportRow(tree, judged, row))
+  const rows = Array.from(pickReportRows(tree, gold, predicted, options.keepRows), (row) =>
+    reportRow(tree, judged, row),
+  )
   const { scorer, settings, record } = model
   const name = data.files.map((file) => file.replace(/^.*[\\/]/, '')).join(', ')
   return {
@@ -95,6 +101,7 @@ export async function evaluate(model: Classifier, data: Dataset, options: Evalua
     options: {
       minConfidence: options.minConfidence ?? settings.minConfidence,
       unknownLabels: options.unknownLabels ?? 'error',
+      decoder: (options.decoder ?? model.decoder).name,
     },
     seeds: typeof record['seed'] === 'number' ? { train: record['seed'] } : {},
     versions: { espalier: version, node: process.versions.node },
@@ -109,7 +116,7 @@ export async function evaluate(model: Classifier, data: Dataset, options: Evalua
 
 /** Scores every row, in chunks. */
 async function judge(model: Classifier, data: Dataset, options: EvaluateOptions): Promise<Judged> {
-  const { tree, scorer } = model
+  const { tree } = model
   const judged: Judged = {
     texts: [],
     gold: [],
@@ -120,24 +127,21 @@ async function judge(model: Classifier, data: Dataset, options: EvaluateOptions)
     logLikelihoods: [],
     skipped: 0,
   }
+  const { minConfidence, decoder, beam, batch, signal } = options
   const score = async (rows: { row: Row; ids: number[] }[]): Promise<void> => {
-    const logits = await scorer.score(
-      rows.map(({ row }) => row.text),
-      { batch: options.batch, signal: options.signal },
-    )
-    for (const [index, { row, ids }] of rows.entries()) {
-      const probabilities = model.probabilities(logits.subarray(index * scorer.units, (index + 1) * scorer.units))
+    const texts = rows.map(({ row }) => row.text)
+    const asked = { topK: ranked, minConfidence, decoder, beam, batch, ...(signal ? { signal } : {}) }
+    await answerRows(model, texts, asked, (answer, index) => {
+      const { row, ids } = rows[index]!
       const gold = tree.closure(ids)
-      const predicted = predictedNodes(model, probabilities, options.minConfidence)
-      const top = topEnds(model, probabilities, ranked)
       judged.texts.push(row.text)
       judged.gold.push(gold)
-      judged.predicted.push(predicted)
-      judged.confidence.push(predicted.map((id) => Math.min(1, probabilities.marginal[id]!)))
-      judged.ranking.push(top.map(({ id }) => id))
-      judged.rankingScores.push(top.map(({ probability }) => probability))
-      judged.logLikelihoods.push(logLikelihood(model, gold, probabilities))
-    }
+      judged.predicted.push(answer.predicted)
+      judged.confidence.push(answer.predicted.map((id) => Math.min(1, answer.probability(id))))
+      judged.ranking.push(answer.top.map(({ id }) => id))
+      judged.rankingScores.push(answer.top.map(({ probability }) => probability))
+      judged.logLikelihoods.push(answer.logLikelihood(gold))
+    })
     options.onProgress?.({ step: 'evaluate', done: judged.gold.length, unit: 'rows', total: data.count })
   }
   let waiting: { row: Row; ids: number[] }[] = []
@@ -176,26 +180,4 @@ function resolveGold(tree: LabelTree, row: Row, unknown: 'error' | 'skip'): numb
     if (unknown === 'skip' && EspalierError.is(error) && error.code === 'LABEL_UNKNOWN') return undefined
     throw error
   }
-}
-
-/** Log of the probability of the gold labels: of the end of the path, or of every yes and no. */
-function logLikelihood(
-  { tree, settings }: Classifier,
-  closure: readonly number[],
-  { marginal, ending }: NodeProbabilities,
-): number {
-  if (!settings.multiLabel) {
-    const end = tree.ends(closure)[0]
-    return end === undefined
-      ? Math.log(leastProbability)
-      : Math.log(Math.min(1, Math.max(leastProbability, ending[end]!)))
-  }
-  let sum = 0
-  let at = 0
-  for (let id = 0; id < tree.size; id++) {
-    const isGold = closure[at] === id
-    if (isGold) at++
-    sum += Math.log(Math.max(leastProbability, isGold ? marginal[id]! : 1 - marginal[id]!))
-  }
-  return Math.min(0, sum)
 }

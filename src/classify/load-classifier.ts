@@ -45,7 +45,8 @@ export async function loadClassifier(source: string, options: LoadOptions = {}):
   return checked(new Classifier(tree, settings, await openScorer(folder, config, options), {}), folder)
 }
 
-async function localFolder(source: string, options: LoadOptions): Promise<string> {
+/** The folder of a model reference, which must hold a config.json. @throws InputError `ENOENT`, `MODEL_FORMAT`, `HUB_...` */
+export async function localFolder(source: string, options: LoadOptions): Promise<string> {
   if (source.startsWith('hf:')) {
     const { resolveModel } = await import('../checkpoint/resolve-model.ts')
     return resolveModel(source, options)

@@ -1,5 +1,6 @@
 /** The options and results of the verbs train, evaluate and predict. */
 import type { Dataset } from '../data/dataset.ts'
+import type { Decoder } from '../labels/decode.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
 import type { RunOptions } from '../util/progress.ts'
 import type { HeadMethod } from './head-method.ts'
@@ -38,6 +39,8 @@ export interface TrainOptions extends RunOptions {
   threads?: number
   /** A label that is not in the tree: an error (default), skipped (and the row with it if it has no other), or added to the tree. */
   unknownLabels?: 'error' | 'skip' | 'add'
+  /** How the model's probabilities become labels, unless `predict` or `evaluate` say otherwise. Default: `threshold` with several labels per row, else `leaf-up`. */
+  decoder?: Decoder
   /** What is written to `espalier.json` as the command that made the model. */
   command?: string
 }
@@ -47,6 +50,10 @@ export interface PredictOptions extends RunOptions {
   topK?: number
   /** Cut the path at the first label less probable than this, 0 to 1; the answer may then stop at an inner node or be empty. Default: the model's (0). */
   minConfidence?: number
+  /** How probabilities become labels. Default: the model's. */
+  decoder?: Decoder
+  /** Nodes kept on each level by a model that searches a tree (xr-linear). Default: the model's. */
+  beam?: number
   /** Texts scored together. Default 64. */
   batch?: number
   threads?: number

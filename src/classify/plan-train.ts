@@ -19,10 +19,13 @@ export async function planTrain(data: Dataset, options: TrainOptions = {}): Prom
   if (options.out !== undefined) await checkOutputFolder(options.out, options.force)
   const prepared = await prepareTraining(data, options)
   const { tree, context, method, layout, encoder, train, dev, inputs, warnings } = prepared
+  const threads = options.threads ?? availableParallelism()
   const cost =
-    encoder === 'ngram'
-      ? planNgram(layout, train.texts, options.threads ?? availableParallelism())
-      : await encoderCost(prepared, options)
+    method.own !== undefined
+      ? await method.own.plan({ layout, train, threads, encoder })
+      : encoder === 'ngram'
+        ? planNgram(layout, train.texts, threads)
+        : await encoderCost(prepared, options)
   const write = (name: string, bytes: number) => ({
     file: options.out === undefined ? name : join(options.out, name),
     bytes,

@@ -1,10 +1,22 @@
-/** The part of a classifier that turns texts into logits: a sparse linear model or an encoder with its head. */
+/** The part of a classifier that turns texts into logits: a sparse linear model, a tree of rankers, or an encoder with its head. */
 import type { ModelParts } from '../models/model-parts.ts'
 import type { RunOptions } from '../util/progress.ts'
 
 export interface ScoreOptions extends RunOptions {
   /** Texts scored together. Default 64. */
   batch?: number
+}
+
+export interface RankOptions extends ScoreOptions {
+  /** Nodes kept on each level of the search. Default: the model's. */
+  beam?: number
+}
+
+/** The best units of many texts: row r has units[offsets[r]..offsets[r+1]), best first, with their logits beside. */
+export interface RankedUnits {
+  readonly offsets: Uint32Array
+  readonly units: Uint32Array
+  readonly logits: Float32Array
 }
 
 export interface Scorer {
@@ -24,6 +36,11 @@ export interface Scorer {
   readonly parts: ModelParts
   /** Logits of texts, row by row: [texts x units]. Groups that a beam left out hold -Infinity. */
   score(texts: readonly string[], options?: ScoreOptions): Promise<Float32Array>
+  /**
+   * The `k` best units of each text only. A scorer that has it is asked by it: there may be millions of units, and rows of logits for all of them
+   * are out of the question. Its head has one group.
+   */
+  rank?(texts: readonly string[], k: number, options?: RankOptions): Promise<RankedUnits>
   /** Writes weights, config.json and the tokenizer into an existing folder. */
   save(folder: string): Promise<void>
   /** Frees native memory. */

@@ -3,16 +3,20 @@ import { copyFile, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Dataset } from '../data/dataset.ts'
+import type { HeadLayout } from '../labels/head-layout.ts'
 import { headTargets } from '../labels/head-targets.ts'
+import type { LabelTree } from '../labels/label-tree.ts'
 import { checkOutputFolder } from '../util/atomic.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import { version } from '../util/version.ts'
-import { tuneTemperature, tuneThresholds } from './calibrate.ts'
+import { tuneRanked, tuneTemperature, tuneThresholds } from './calibrate.ts'
 import { Classifier, type ClassifierSettings } from './classifier.ts'
+import type { OwnTraining } from './head-method.ts'
 import type { TrainOptions } from './options.ts'
 import { defaultSeed, type Prepared, prepareTraining } from './prepare-training.ts'
 import type { Scorer } from './scorer.ts'
 import type { ScorerTraining } from './train-scorer.ts'
+import type { LabelledTexts } from './training-data.ts'
 import { dropIfEmpty, openWorkFolder, trainLogFile } from './work-folder.ts'
 
 /** Scores tuned on: more dev rows than this many logits in all would only cost memory. */
@@ -51,16 +55,16 @@ export async function train(data: Dataset, options: TrainOptions = {}): Promise<
 
 async function trainScorer(prepared: Prepared, options: TrainOptions, work: string | undefined): Promise<Scorer> {
   const { tree, method, layout, encoder, train, dev } = prepared
-  const training: ScorerTraining = {
+  const shared: OwnTraining = {
     tree,
-    method,
     layout,
-    targets: headTargets(layout, tree, train.labels),
     train,
     dev: dev !== undefined && dev.texts.length > 0 ? dev : undefined,
     options: { threads: availableParallelism(), ...options, seed: options.seed ?? defaultSeed },
     workFolder: work,
   }
+  if (method.own) return method.own.train(shared)
+  const training: ScorerTraining = { ...shared, method, targets: headTargets(layout, tree, train.labels) }
   if (encoder === 'ngram') return (await import('./train-ngram.ts')).trainNgramScorer(training)
   return (await import('./train-encoder.ts')).trainEncoderScorer(training, encoder)
 }
@@ -84,6 +88,7 @@ async function settle(
     temperature: 1,
     ...(context.multiLabel ? { thresholds: tree.nodes.map(() => 0.5) } : {}),
     minConfidence: 0,
+    ...(options.decoder === undefined ? {} : { decoder: { ...options.decoder } }),
     ...(scorer.maxLength === undefined ? {} : { maxLength: scorer.maxLength }),
   }
   if (!dev || dev.texts.length === 0) {
@@ -94,6 +99,7 @@ async function settle(
     }
     return settings
   }
+  if (scorer.rank) return { ...settings, ...(await tuneRankedScorer(scorer, layout, tree, dev, options)) }
   const rows = Math.min(dev.texts.length, Math.max(1, Math.floor(maxDevLogits / layout.unitNodes.length)))
   const labels = dev.labels.slice(0, rows)
   options.onProgress?.({ step: 'calibrate', done: 0, total: rows, unit: 'rows' })
@@ -102,6 +108,25 @@ async function settle(
   if (context.multiLabel) settings.thresholds = tuneThresholds(layout, tree, settings.temperature, { labels, logits })
   options.onProgress?.({ step: 'calibrate', done: rows, total: rows, unit: 'rows' })
   return settings
+}
+
+/** Labels listed for each dev row of a scorer that ranks, and dev rows at most. */
+const rankedUnits = 50
+const mostRankedRows = 20_000
+
+async function tuneRankedScorer(
+  scorer: Scorer,
+  layout: HeadLayout,
+  tree: LabelTree,
+  dev: LabelledTexts,
+  options: TrainOptions,
+): Promise<Pick<ClassifierSettings, 'temperature' | 'thresholds'>> {
+  const labels = dev.labels.slice(0, mostRankedRows)
+  options.onProgress?.({ step: 'calibrate', done: 0, total: labels.length, unit: 'rows' })
+  const ranked = await scorer.rank!(dev.texts.slice(0, mostRankedRows), rankedUnits, options)
+  const tuned = tuneRanked(layout, tree, { labels, ranked })
+  options.onProgress?.({ step: 'calibrate', done: labels.length, total: labels.length, unit: 'rows' })
+  return tuned
 }
 
 function recordOf(prepared: Prepared, options: TrainOptions, scorer: Scorer): Record<string, unknown> {

@@ -2,3 +2,4 @@
 export { conditionalSoftmax } from './conditional-softmax.ts'
 export { flat } from './flat.ts'
 export { perNode } from './per-node.ts'
+export { xrLinear } from './xr-linear.ts'
