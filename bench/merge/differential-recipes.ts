@@ -130,9 +130,14 @@ export async function makeCase(index: number, seed: number, folder: string, mode
   if (vocabularies) {
     const last = String(entries.at(-1)!['model'])
     const source = pick(['union', 'base', last])
-    const rules = {
+    // New tokens with the base's vocabulary stop mergekit (docs/mergekit.md).
+    const rules: Fields = {
       w3: { source: { kind: 'model_token', model: origin, token: 'w5' }, force: pick([true, false]) },
-      extra: { source: pick<unknown>([{ kind: 'zero' }, { kind: 'model_token', model: last, token: 'new-0' }]) },
+      ...(source === 'base'
+        ? {}
+        : {
+            extra: { source: pick<unknown>([{ kind: 'zero' }, { kind: 'model_token', model: last, token: 'new-0' }]) },
+          }),
     }
     const plain = uniform() < 0.4
     if (plain) recipe['tokenizer_source'] = source

@@ -26,6 +26,7 @@ import mergekit.merge_methods.generalized_task_arithmetic as gta
 import mergekit.merge_methods.sce as sce_module
 import mergekit.sparsify as sparsify_module
 from mergekit.config import MergeConfiguration
+from mergekit.io.tasks import LoaderCache
 from mergekit.merge import MergeOptions, run_merge
 from mergekit.merge_methods.task_adapter import ExecuteMergeMethodTask
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -163,8 +164,8 @@ class Exact(TorchDispatchMode):
             if count <= 4:
                 return func(*args, **kwargs)
             mean = "mean" in str(func)
-            total = (aten.sum.dim_IntList if len(args) > 1 else aten.sum.default)(first.double(), *args[1:], **kwargs).to(first.dtype)
-            return total / count if mean else total
+            total = (aten.sum.dim_IntList if len(args) > 1 else aten.sum.default)(first.double(), *args[1:], **kwargs)
+            return (total.float() / count if mean else total).to(first.dtype)
         if func in ALWAYS:
             wide = [a.double() if isinstance(a, torch.Tensor) else a for a in args]
             return func(*wide, **{k: v for k, v in kwargs.items() if k != "dtype"}).to(first.dtype)
@@ -191,6 +192,7 @@ def main():
                 lora_merge_cache=case["out"] + ".lora",
                 lora_merge_dtype="float64" if mode == "reference" else None,
             )
+            LoaderCache.loaders.clear()
             with Exact() if mode == "exact" else contextlib.nullcontext():
                 run_merge(MergeConfiguration.model_validate(config), case["out"], options)
             rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -88,7 +88,7 @@ function openLora(source: LoraSource, files: FilePool, kernels: MergeKernels, st
 /** Rows gathered from stored tensors; runs of neighbouring rows are read at once. */
 function openRows(source: RowsSource, files: FilePool, kernels: MergeKernels, work: MergeDtype): ElementSource {
   const { parts, part, row, groups, columns } = source
-  const { round } = torchNumbers(work)
+  const { round, scalar } = torchNumbers(work)
   const mean = new Float64Array(columns)
   const meanOf = (group: Int32Array): Float64Array => {
     mean.fill(0)
@@ -110,7 +110,7 @@ function openRows(source: RowsSource, files: FilePool, kernels: MergeKernels, wo
       read(index * columns, values)
       for (let j = 0; j < columns; j++) padding[j]! += round(values[j]!)
     }
-    for (let j = 0; j < columns; j++) padding[j] = round(round(padding[j]!) / count)
+    for (let j = 0; j < columns; j++) padding[j] = round(scalar(scalar(padding[j]!) / count))
     return padding
   }
   const read = (start: number, target: Float64Array): void => {

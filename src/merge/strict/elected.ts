@@ -16,7 +16,7 @@ export const sce = defineStrict(
     const deltas = differences(tensor).map((delta) =>
       kept ? delta.map((x, i) => (kept[i] === 1 ? x : 0)) : delta,
     ) as Numbers[]
-    const squares = deltas.map((delta) => round(n.sum(delta.map((x) => round(x * x))) / length))
+    const squares = deltas.map((delta) => n.mean(delta.map((x) => round(x * x))))
     const total = n.sumFew(squares.length, (t) => squares[t]!)
     const equal = round(1 / squares.length)
     const weights = squares.map((square) => (Math.abs(total) < 1e-6 ? equal : round(square / total)))

@@ -42,7 +42,7 @@ function towardsAverage(offsets: readonly Numbers[], n: TorchNumbers): number {
       return Math.min(1, Math.max(-1, round(product / size)))
     }),
   )
-  const cosine = round(n.sumFew(cosines.length, (i) => cosines[i]!) / cosines.length)
+  const cosine = n.meanFew(cosines.length, (i) => cosines[i]!)
   const count = offsets.length
   const denominator = round(1 + round((count - 1) * cosine))
   return Math.abs(denominator) < round(1e-6) ? 0 : round(round(count * cosine) / denominator)

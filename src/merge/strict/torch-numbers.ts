@@ -18,8 +18,12 @@ export interface TorchNumbers {
   sum(x: ArrayLike<number>): number
   /** The Euclidean norm, likewise. */
   norm(x: ArrayLike<number>): number
+  /** A long mean: the exact sum, in float32 at least, divided. */
+  mean(x: ArrayLike<number>): number
   /** The sum of `count` values one after the other (over models), each step at least in float32. */
   sumFew(count: number, value: (i: number) => number): number
+  /** Their mean. */
+  meanFew(count: number, value: (i: number) => number): number
 }
 
 const float = new Float32Array(1)
@@ -55,6 +59,11 @@ const roundings: Record<MergeDtype, (x: number) => number> = {
 export function torchNumbers(dtype: MergeDtype): TorchNumbers {
   const round = roundings[dtype]
   const scalar = dtype === 'F64' ? identity : Math.fround
+  const sumFew = (count: number, value: (i: number) => number): number => {
+    let sum = 0
+    for (let i = 0; i < count; i++) sum = scalar(sum + value(i))
+    return sum
+  }
   return {
     dtype,
     round,
@@ -70,11 +79,13 @@ export function torchNumbers(dtype: MergeDtype): TorchNumbers {
       for (let i = 0; i < x.length; i++) sum += x[i]! * x[i]!
       return round(Math.sqrt(sum))
     },
-    sumFew(count, value) {
+    mean(x) {
       let sum = 0
-      for (let i = 0; i < count; i++) sum = scalar(sum + value(i))
-      return round(sum)
+      for (let i = 0; i < x.length; i++) sum += x[i]!
+      return round(scalar(scalar(sum) / x.length))
     },
+    sumFew: (count, value) => round(sumFew(count, value)),
+    meanFew: (count, value) => round(scalar(sumFew(count, value) / count)),
   }
 }
 
