@@ -22,7 +22,7 @@ const sets = [
 ]
 
 const shapes = {
-  tiny: { texts: 8000, vocabularySize: 3000, layers: 2, hiddenSize: 64, maxLength: 32, epochs: 3, learningRate: 2e-3 },
+  tiny: { texts: 6000, vocabularySize: 3000, layers: 2, hiddenSize: 64, maxLength: 24, epochs: 2, learningRate: 2e-3 },
   small: {
     texts: 60000,
     vocabularySize: 8000,

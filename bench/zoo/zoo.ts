@@ -34,7 +34,7 @@ interface SizeSettings {
 }
 
 const sizes: Record<ZooSize, SizeSettings> = {
-  tiny: { limits: { train: 400, dev: 80, test: 200 }, lr: 1e-3, maxLength: 32, epochs: 1 },
+  tiny: { limits: { train: 900, dev: 80, test: 200 }, lr: 2e-3, maxLength: 24, epochs: 3 },
   small: { limits: { train: 2000, dev: 200, test: 500 }, lr: 5e-4, maxLength: 48, epochs: 2 },
   minilm: { limits: { train: 1500, dev: 160, test: 400 }, lr: 2e-4, maxLength: 48, epochs: 1 },
 }
