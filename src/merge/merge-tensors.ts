@@ -49,6 +49,7 @@ export async function mergeTensors(input: TensorsToMerge): Promise<Float64Array>
     }
   }
   const kernels = await (shared ??= MergeKernels.open())
+  if (method.definition.matrix) await kernels.openMatrices()
   kernels.clear()
   const common: TensorTaskInput = {
     name,

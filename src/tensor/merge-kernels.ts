@@ -1,6 +1,7 @@
 /** Block arithmetic for merging, compiled to SIMD: one memory for a worker, typed views into it, and the kernels over such views. */
 import { loadWasm } from '../util/wasm.ts'
 import type { Dtype } from './dtypes.ts'
+import { MatrixKernels } from './linear-algebra/matrix-kernels.ts'
 import { keyWords } from './random.ts'
 
 const page = 65_536
@@ -45,6 +46,8 @@ export function isMergeDtype(dtype: Dtype): dtype is MergeDtype {
  * never touched cost no memory.
  */
 export class MergeKernels {
+  /** Linear algebra in a memory of its own, once `openMatrices` has been called. */
+  matrices: MatrixKernels | undefined
   private readonly memory: WebAssembly.Memory
   private readonly wasm: Exports
   private free = page // the first page is the module's own
@@ -61,6 +64,10 @@ export class MergeKernels {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     const wasm = await loadWasm(import.meta.url, './merge-kernels.as.ts', memory)
     return new MergeKernels(memory, wasm as unknown as Exports)
+  }
+
+  async openMatrices(): Promise<void> {
+    this.matrices ??= await MatrixKernels.open()
   }
 
   /** The array called `name`, at least `length` long when first asked for or asked for again; its content is arbitrary. */

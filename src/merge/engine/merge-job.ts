@@ -48,6 +48,7 @@ export async function runMergeJob(
   { onProgress }: Pick<RunOptions, 'onProgress'>,
 ): Promise<unknown> {
   const kernels = await MergeKernels.open()
+  if (definition.matrix) await kernels.openMatrices()
   const files = new FilePool()
   let measured: unknown
   let done = 0

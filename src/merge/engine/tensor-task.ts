@@ -2,6 +2,7 @@
  * One tensor to merge, read in blocks. A method's formula runs over the blocks as often as it needs: statistics first, then the result.
  * What it computes does not depend on how long the blocks are.
  */
+import type { MatrixKernels } from '../../tensor/linear-algebra/matrix-kernels.ts'
 import type { MergeDtype, MergeKernels } from '../../tensor/merge-kernels.ts'
 
 /** Stored elements of one tensor of one model, by position. */
@@ -80,6 +81,12 @@ export class TensorTask {
     this.kernels = input.kernels
     this.workDtype = input.workDtype ?? 'F64'
     this.blockLength = input.blockLength ?? 32_768
+  }
+
+  /** Linear algebra. Only methods whose definition has `matrix` may ask for it. */
+  get matrices(): MatrixKernels {
+    if (!this.kernels.matrices) throw new TypeError('The definition of the method has no "matrix"')
+    return this.kernels.matrices
   }
 
   /** All blocks in order. Each loop reads the inputs anew. A block is valid until the next one. */

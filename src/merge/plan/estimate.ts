@@ -37,6 +37,7 @@ export function estimate(
   let elements = 0
   let widest = 0
   let most = 0
+  let matrixDoubles = 0
   for (const { shape, dtype, sources, base } of tensors) {
     const count = shape.reduce((product, size) => product * size, 1)
     const read = base ? [...sources, base] : sources
@@ -44,6 +45,8 @@ export function estimate(
     writeBytes += tensorBytes(dtype, shape) ?? 0
     elements += count * read.length
     most = Math.max(most, read.length)
+    if (method.definition.matrix && shape.length >= 2 && count > 0)
+      matrixDoubles = Math.max(matrixDoubles, method.definition.matrix(shape[0]!, count / shape[0]!, sources.length))
     widest = Math.max(widest, shape.length < 2 ? count : count / Math.max(1, shape[0]!))
   }
   for (const { tensors } of heads)
@@ -52,7 +55,7 @@ export function estimate(
   const { definition } = method
   const peak = (threads: number, blockLength: number) => {
     const held = definition.memory === 'row' ? Math.max(blockLength, widest) : blockLength
-    return processBytes + threads * (workerBytes + held * (most + 6) * 8 + most * counterBytes)
+    return processBytes + threads * (workerBytes + (held * (most + 6) + matrixDoubles) * 8 + most * counterBytes)
   }
   const wanted = Math.max(1, Math.min(limits.threads ?? availableParallelism(), tensors.length))
   const { threads, blockLength } = fitMemory(peak, wanted, limits.maxMemory)
