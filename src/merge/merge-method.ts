@@ -8,6 +8,7 @@ import type { MethodInfo } from '../util/method.ts'
 import { didYouMean } from '../util/suggest.ts'
 import type { TensorTask } from './engine/tensor-task.ts'
 import { type Scalar, type Setting, scalarsOf } from './settings.ts'
+import type { TaskForm } from './tasks/forms.ts'
 
 /** One option of a method. */
 export interface MethodOption<T = unknown> {
@@ -74,6 +75,12 @@ export interface MethodDefinition<Options extends OptionTable = OptionTable> {
   check?(options: Settled<Options>): string | undefined
   /** Statistics of the whole model that these options ask for, in order. */
   surveys?(options: Settled<Options>): readonly Survey[]
+  /** For methods that give each task a model of its own: what is kept of a tensor beside the merged one (`task.writePart`). */
+  readonly tasks?: {
+    /** Whether a task's weights are made with the base's again. */
+    readonly base: boolean
+    form(shape: readonly number[], options: Settled<Options>, name: string): TaskForm
+  }
   /** Merges one tensor. `settled` is what the last survey gave. */
   merge(task: TensorTask, options: Settled<Options>, settled: unknown): void
 }

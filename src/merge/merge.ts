@@ -7,6 +7,8 @@ import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
 import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
 import type { Scalar, Setting } from './settings.ts'
+import type { MaterializedTask, MaterializeOptions } from './tasks/materialize.ts'
+import type { MergedTask } from './tasks/task-index.ts'
 
 export interface MergeRunOptions extends RunMergeOptions {
   /** Threads at most (default: the machine's cores). */
@@ -80,6 +82,40 @@ export async function planRecipe(recipe: string | Recipe, options: MergeRunOptio
   const { prepareMerge } = await planner()
   const { plan } = await prepareMerge(await recipeOf(recipe), options)
   return plan
+}
+
+/**
+ * Writes one task's checkpoint from a folder that a method with per-task outputs merged (`emr`, `tall_mask`, `bitdelta`, `twin_merging`).
+ * The same folder and base give the same bytes.
+ *
+ * @param folder the merged folder.
+ * @param task a name from its `tasks` folder.
+ * @param out the folder to write.
+ * @throws InputError `TASK_NONE`, `TASK_UNKNOWN`, `TASK_FORMAT` for damaged files, `TASK_BASE` if the base is missing or another one,
+ * and those of reading checkpoints.
+ * @example
+ * await merge(['news', 'reviews'], { base: 'base', method: emr(), out: 'merged' })
+ * await materializeTask('merged', 'news', 'merged-news')
+ */
+export async function materializeTask(
+  folder: string,
+  task: string,
+  out: string,
+  options: MaterializeOptions = {},
+): Promise<MaterializedTask> {
+  const { writeTask } = await import('./tasks/materialize.ts')
+  return writeTask(folder, task, out, options)
+}
+
+/**
+ * The tasks of a folder that a method with per-task outputs merged.
+ * @throws InputError `TASK_NONE`, `TASK_FORMAT`.
+ * @example
+ * for (const { name, model } of await mergedTasks('merged')) console.log(name, model)
+ */
+export async function mergedTasks(folder: string): Promise<readonly MergedTask[]> {
+  const { readTaskIndex } = await import('./tasks/task-index.ts')
+  return (await readTaskIndex(folder)).tasks
 }
 
 /** The engine is loaded when a merge is planned or run, so that importing the package stays quick. */

@@ -20,12 +20,14 @@ interface MergeFlags {
   resume?: boolean
   force?: boolean
   strictMergekit?: boolean
+  task?: string
+  base?: string
 }
 
 export function configure(command: Command, session: Session): void {
   command
-    .usage('RECIPE.yml [OUT] [--plan] [--json]')
-    .argument('<RECIPE>', 'a recipe: mergekit YAML')
+    .usage('RECIPE.yml|MERGED [OUT] [--task NAME] [--plan] [--json]')
+    .argument('<RECIPE>', 'a recipe: mergekit YAML; with --task a merged folder')
     .argument('[OUT]', 'the folder to write; not needed with --plan')
     .option('--plan', 'show what would be read, merged and written, and every conflict; read no weights')
     .option('--seed <N>', 'key of the random choices of dare and della (default: 0)', wholeIn('--seed', { least: 0 }))
@@ -39,18 +41,23 @@ export function configure(command: Command, session: Session): void {
     .option('--resume', 'continue where an earlier run of the same merge stopped')
     .option('--strict-mergekit', 'compute as mergekit does, rounding at every step, to compare with it')
     .option('--force', 'replace an output folder that espalier wrote')
+    .option('--task <NAME>', "write one task's checkpoint from a folder merged by emr, tall_mask, bitdelta or the like")
+    .option('--base <DIR>', 'with --task: the base that was merged on, if it is no longer where it was')
     .addHelpText(
       'after',
       examples([
-        'espalier merge recipe.yml merged',
         'espalier merge recipe.yml --plan',
         'espalier merge recipe.yml merged --max-memory 400MB --resume',
+        'espalier merge merged news-model --task news',
       ]),
     )
     .action((recipe: string, out: string | undefined, flags: MergeFlags) => runMerge(recipe, out, flags, session))
 }
 
 async function runMerge(file: string, out: string | undefined, flags: MergeFlags, session: Session): Promise<void> {
+  if (flags.task !== undefined) return materialize(file, flags.task, out, flags, session)
+  if (flags.base !== undefined)
+    throw new InputError('USAGE', '--base belongs to --task', { help: 'a recipe names its base as base_model' })
   const { readRecipe } = await import('../../merge/recipe/read-recipe.ts')
   const { mergeRecipe, planRecipe } = await import('../../merge/merge.ts')
   const recipe = await readRecipe(file)
@@ -81,6 +88,41 @@ async function runMerge(file: string, out: string | undefined, flags: MergeFlags
     if (error instanceof InterruptedError) throw new InterruptedError(undefined, { help: 'continue with --resume' })
     throw error
   }
+}
+
+/** One task's checkpoint from a merged folder. */
+async function materialize(
+  folder: string,
+  task: string,
+  out: string | undefined,
+  { base, force, plan }: MergeFlags,
+  session: Session,
+): Promise<void> {
+  if (plan)
+    throw new InputError('USAGE', '--plan belongs to a recipe, not to --task', { help: 'leave one of them out' })
+  if (out === undefined)
+    throw new InputError('USAGE', 'Missing argument OUT', {
+      help: 'name the folder to write: espalier merge MERGED OUT --task NAME',
+    })
+  const { materializeTask } = await import('../../merge/merge.ts')
+  const result = await materializeTask(folder, task, out, {
+    ...session.run,
+    ...given({ base, force }),
+    command: typedCommand(),
+  })
+  session.settle()
+  if (session.json) await session.printJson(result)
+  else
+    await session.print(
+      ...facts(
+        [
+          ['task', `${result.task.name} · ${plural(result.tensors, 'tensor')}, ${formatBytes(result.bytes)}`],
+          ['model', result.folder],
+          ['next', `espalier inspect ${result.folder}`],
+        ],
+        (label) => session.stdout.paint('dim', label),
+      ),
+    )
 }
 
 /** Only the options that were given. */

@@ -10,7 +10,8 @@ import type { PlannedTensor } from '../plan/merge-plan.ts'
 import { openSource } from './element-sources.ts'
 import { FilePool } from './file-pool.ts'
 import { ledgerLine } from './ledger.ts'
-import { type ElementSink, type ElementSource, TensorTask } from './tensor-task.ts'
+import { TaskPartWriter, type TaskPlace } from './task-parts.ts'
+import { type ElementSink, type ElementSource, TensorTask, type TensorTaskInput } from './tensor-task.ts'
 
 /** Where a tensor's bytes go. */
 export interface OutputPlace {
@@ -25,6 +26,8 @@ export interface MergeJob {
   readonly seed: number
   readonly tensors: readonly PlannedTensor[]
   readonly places: readonly OutputPlace[]
+  /** For methods with per-task outputs: by tensor, for each of its models, the places of the parts. */
+  readonly taskPlaces?: readonly (readonly (readonly TaskPlace[])[])[]
   /** Indices of the tensors to do, the largest first. */
   readonly order: Int32Array
   /** Shared by all threads: how many of `order` are taken, and whether to stop. */
@@ -80,6 +83,7 @@ function taskOf(
   files: FilePool,
   kernels: MergeKernels,
   sink: ElementSink,
+  writePart?: TensorTaskInput['writePart'],
 ): { task: TensorTask; sources: ElementSource[] } {
   const { name, layer, shape, sources, base, keys, work } = job.tensors[index]!
   kernels.clear()
@@ -96,6 +100,7 @@ function taskOf(
     kernels,
     sink,
     ...(work === undefined ? {} : { workDtype: work }),
+    ...(writePart === undefined ? {} : { writePart }),
     onBlock() {
       if (Atomics.load(job.control, stopped) !== 0) throw new InterruptedError()
     },
@@ -134,7 +139,8 @@ function mergeTensor(
   const dtype = tensor.dtype as MergeDtype
   const size = dtype === 'F64' ? 8 : dtype === 'F32' ? 4 : 2
   let sum = 0
-  const { task, sources } = taskOf(job, index, files, kernels, {
+  const parts = job.taskPlaces && new TaskPartWriter(job.taskPlaces[index]!, files)
+  const sink: ElementSink = {
     dtype,
     write(start, bytes, values) {
       const fault = kernels.findNonFinite(values)
@@ -143,12 +149,13 @@ function mergeTensor(
       sum = crc32(bytes, sum)
       files.write(file, offset + start * size, bytes)
     },
-  })
+  }
+  const { task, sources } = taskOf(job, index, files, kernels, sink, parts?.write)
   if (tensor.action === 'average') {
     const weight = tensor.sources.map(() => 1)
     linear.definition.merge(task, { weight, normalize: true }, undefined)
   } else definition.merge(task, tensor.options as never, job.settled)
-  return sum
+  return parts ? parts.total(sum) : sum
 }
 
 const copyBytes = 1 << 20

@@ -19,8 +19,10 @@ import { runInWorker, workerUrl } from '../../util/worker.ts'
 import type { MergeMethod } from '../merge-method.ts'
 import * as methods from '../methods/index.ts'
 import type { MergePlan } from '../plan/merge-plan.ts'
+import { writeTaskIndex } from '../tasks/task-index.ts'
 import { ledgerHeader, ledgerLine, readLedger } from './ledger.ts'
 import { type MergeJob, type OutputPlace, runMergeJob, stopped, taken } from './merge-job.ts'
+import { foldChecksums, layoutTasks, type TaskFiles, type TaskPlace } from './task-parts.ts'
 import { writeHeads } from './write-heads.ts'
 
 export interface RunMergeOptions extends RunOptions {
@@ -84,6 +86,7 @@ export async function runMerge(
     await computeAll(job, method, plan, work.finished, options)
     await verify(work, (await readLedger(job.ledger))!.finished, options)
     await writeCompanions(folder, plan, shards, method, options)
+    if (work.tasks) await writeTaskIndex(folder, plan, method, work.tasks)
     await publishFolder(folder, out, options)
     await rm(job.ledger, { force: true })
   } catch (error) {
@@ -106,6 +109,7 @@ interface Shard {
 interface Work {
   readonly folder: string
   readonly shards: readonly Shard[]
+  readonly tasks: TaskFiles | undefined
   readonly job: MergeJob
   readonly finished: ReadonlyMap<number, number>
 }
@@ -117,15 +121,19 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
     file,
     layout: layoutSafetensors(specs, undefined, file),
   }))
+  const tasks = layoutTasks(plan, method, folder)
   const ledger = ledgerOf(out)
   const fingerprint = await fingerprintOf(plan, method, options)
   await refuseIfRunning(ledger)
   const finished = options.resume ? await finishedTensors(ledger, fingerprint) : new Map<number, number>()
-  if (finished.size === 0 || !(await sound(folder, shards))) {
+  const files = [...shards.map(({ file, layout }) => ({ file: join(folder, file), layout })), ...(tasks?.files ?? [])]
+  if (finished.size === 0 || !(await sound(files))) {
     finished.clear()
     await discard(out)
-    await mkdir(folder, { recursive: true })
-    for (const { file, layout } of shards) await (await createSafetensors(join(folder, file), layout)).close()
+    for (const { file, layout } of files) {
+      await mkdir(dirname(file), { recursive: true })
+      await (await createSafetensors(file, layout)).close()
+    }
   }
   const lines = [...finished].map(([index, checksum]) => ledgerLine(index, checksum))
   await writeFileAtomic(ledger, ledgerHeader(fingerprint) + lines.join(''))
@@ -135,6 +143,7 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
   return {
     folder,
     shards,
+    tasks,
     finished,
     job: {
       method: method.name,
@@ -142,6 +151,7 @@ async function openWork(plan: MergePlan, method: MergeMethod, out: string, optio
       seed: options.seed ?? 0,
       tensors: plan.tensors,
       places: plan.tensors.map(({ name }) => places.get(name)!),
+      ...(tasks ? { taskPlaces: tasks.places } : {}),
       order: new Int32Array(),
       control: new Int32Array(new SharedArrayBuffer(8)),
       ledger,
@@ -206,9 +216,9 @@ async function finishedTensors(file: string, fingerprint: string): Promise<Map<n
   })
 }
 
-async function sound(folder: string, shards: readonly Shard[]): Promise<boolean> {
-  for (const { file, layout } of shards)
-    if ((await stat(join(folder, file)).catch(() => undefined))?.size !== layout.fileBytes) return false
+async function sound(files: readonly Shard[]): Promise<boolean> {
+  for (const { file, layout } of files)
+    if ((await stat(file).catch(() => undefined))?.size !== layout.fileBytes) return false
   return true
 }
 
@@ -331,7 +341,9 @@ async function verify(
           await handle.read(part, 0, part.length, offset + at)
           sum = crc32(part, sum)
         }
-        if (sum !== finished.get(indices.get(name)!))
+        const index = indices.get(name)!
+        const parts = job.taskPlaces ? await checksums(job.taskPlaces[index]!.flat(), buffer) : []
+        if (foldChecksums(sum, parts) !== finished.get(index))
           throw new RunError('VERIFY_FAILED', 'A tensor read back differs from what was written', {
             where: { file: path, tensor: name },
             help: 'the disk may be failing: run again without --resume, or on another disk',
@@ -343,6 +355,26 @@ async function verify(
       await handle.close()
     }
   }
+}
+
+/** The checksum of each part of a tensor that is kept for a task. */
+async function checksums(places: readonly TaskPlace[], buffer: Uint8Array): Promise<number[]> {
+  const sums: number[] = []
+  for (const { file, offset, bytes } of places) {
+    const handle = await open(file, 'r')
+    try {
+      let sum = 0
+      for (let at = 0; at < bytes; at += readBytes) {
+        const part = buffer.subarray(0, Math.min(readBytes, bytes - at))
+        await handle.read(part, 0, part.length, offset + at)
+        sum = crc32(part, sum)
+      }
+      sums.push(sum)
+    } finally {
+      await handle.close()
+    }
+  }
+  return sums
 }
 
 /** Everything beside the weights: index, config, tokenizer, heads, record. */

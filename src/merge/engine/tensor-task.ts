@@ -4,6 +4,7 @@
  */
 import type { MatrixKernels } from '../../tensor/linear-algebra/matrix-kernels.ts'
 import type { MergeDtype, MergeKernels } from '../../tensor/merge-kernels.ts'
+import type { TaskPart } from '../tasks/forms.ts'
 
 /** Stored elements of one tensor of one model, by position. */
 export interface ElementSource {
@@ -37,6 +38,8 @@ export interface TensorTaskInput {
   readonly sink: ElementSink
   /** The type that mergekit would compute in; only its own arithmetic looks at it. */
   readonly workDtype?: MergeDtype
+  /** Takes what is kept for one model's task: bytes of a part, from `start` on, in order. */
+  readonly writePart?: (model: number, part: TaskPart['name'], bytes: Uint8Array, start: number) => void
   /** Called before each block; throws to stop. */
   readonly onBlock?: () => void
   /** Elements of a block (default 32,768); a multiple of 4,096. */
@@ -103,6 +106,11 @@ export class TensorTask {
       const count = Math.min(rows, this.rows - row)
       yield Object.assign(this.block(row * columns, count * columns), { firstRow: row, rows: count })
     }
+  }
+
+  /** Keeps bytes for one model's task, from byte `start` of the part on; nothing where no per-task output is wanted. */
+  writePart(model: number, part: TaskPart['name'], bytes: Uint8Array, start = 0): void {
+    this.input.writePart?.(model, part, bytes, start)
   }
 
   /** The whole tensor as one block, for methods that need a matrix at once. */

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { dtypes, tensorBytes } from '../../tensor/dtypes.ts'
 import { InputError } from '../../util/errors.ts'
 import type { MergeMethod } from '../merge-method.ts'
+import { partsOf } from '../tasks/forms.ts'
 import type { KeptHead, MergePlan, PlannedTensor, TensorSource } from './merge-plan.ts'
 
 /** Memory of the process before any block is read. */
@@ -38,11 +39,14 @@ export function estimate(
   let widest = 0
   let most = 0
   let matrixDoubles = 0
-  for (const { shape, dtype, sources, base } of tensors) {
+  for (const { name, action, keys, options, shape, dtype, sources, base } of tensors) {
     const count = shape.reduce((product, size) => product * size, 1)
     const read = base ? [...sources, base] : sources
     for (const source of read) readBytes += count * elementBytes(source)
     writeBytes += tensorBytes(dtype, shape) ?? 0
+    if (action === 'merge' && method.definition.tasks)
+      for (const part of partsOf(method.definition.tasks.form(shape, options as never, name), shape))
+        writeBytes += keys.length * (tensorBytes(part.dtype, part.shape) ?? 0)
     elements += count * read.length
     most = Math.max(most, read.length)
     if (method.definition.matrix && shape.length >= 2 && count > 0)
