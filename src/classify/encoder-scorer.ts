@@ -42,7 +42,7 @@ export function classifierConfig(config: EncoderConfig, layout: HeadLayout, tree
 
 /** Makes a scorer of an encoder and its weights. */
 export async function encoderScorer(parts: EncoderScorerParts, run: RunOptions = {}): Promise<Scorer> {
-  const { model, weights, tokenizer, maxLength, config, threads, training } = parts
+  const { model, weights, tokenizer, maxLength, threads, training } = parts
   const encoder = await openEncoder(model, weights, 'logits', { ...run, threads })
   const units = model.head.units
   return {
@@ -71,18 +71,24 @@ export async function encoderScorer(parts: EncoderScorerParts, run: RunOptions =
       for (const [row, values] of rows.entries()) logits.set(values, row * units)
       return logits
     },
-    async save(folder) {
-      const tensors = model.parameters.map(({ name, shape }) => ({
-        name,
-        dtype: 'F32' as const,
-        shape: [...shape],
-        data: weights.get(name)!,
-      }))
-      await writeCheckpointInto(folder, { config, tensors, metadata: { format: 'pt' } }, { checkFinite: true })
-      await tokenizer.save(folder)
-    },
+    save: (folder) => saveEncoderClassifier(folder, parts),
     close: () => encoder.close(),
   }
+}
+
+/** Writes weights, config.json and the tokenizer into an existing folder. */
+export async function saveEncoderClassifier(
+  folder: string,
+  { model, weights, tokenizer, config }: Pick<EncoderScorerParts, 'model' | 'weights' | 'tokenizer' | 'config'>,
+): Promise<void> {
+  const tensors = model.parameters.map(({ name, shape }) => ({
+    name,
+    dtype: 'F32' as const,
+    shape: [...shape],
+    data: weights.get(name)!,
+  }))
+  await writeCheckpointInto(folder, { config, tensors, metadata: { format: 'pt' } }, { checkFinite: true })
+  await tokenizer.save(folder)
 }
 
 /**
