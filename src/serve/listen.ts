@@ -1,6 +1,7 @@
 /** An app on a socket: bounded times and sizes below HTTP's own level, typed answers to what is no HTTP, and an orderly stop. */
-import { createServer, type Server, type ServerOptions } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { type EspalierError, InputError, systemError } from '../util/errors.ts'
 import { checkBinding, checkHost, isLoopback } from './access.ts'
@@ -68,7 +69,12 @@ export async function listen(app: Fetching, options: ListenOptions = {}): Promis
     keepAliveTimeout: 5000,
     maxHeaderSize: 16_384,
   }
-  const server = createServer(settings, (incoming, outgoing) => void answer(incoming, outgoing))
+  const connections = new Connections()
+  const server = createServer(settings, (incoming, outgoing) => {
+    connections.busy(incoming.socket, outgoing)
+    void answer(incoming, outgoing)
+  })
+  server.on('connection', (socket) => connections.add(socket))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => answerBroken(error, socket))
   await bind(server, host, port)
 
@@ -76,7 +82,7 @@ export async function listen(app: Fetching, options: ListenOptions = {}): Promis
   const closed = new Promise<void>((resolve) => server.on('close', resolve))
   let stopping: Promise<void> | undefined
   const close = () => {
-    stopping ??= stop(server, closed, stopSeconds, options)
+    stopping ??= stop(server, connections, stopSeconds, options)
     return stopping
   }
   signal?.addEventListener('abort', () => void close(), { once: true })
@@ -103,16 +109,48 @@ function bindingError(error: NodeJS.ErrnoException, host: string, port: number):
   return systemError(error) ?? error
 }
 
-async function stop(server: Server, closed: Promise<void>, seconds: number, options: ListenOptions): Promise<void> {
+/** Connections and requests that are on their way when the server is told to stop still get through for so long. */
+const graceMs = 250
+
+/** The open sockets, and which of them owe an answer. Node's own closing cuts answers that have been written but not yet sent. */
+class Connections {
+  readonly #sockets = new Map<Socket, number>()
+  #stopping = false
+
+  add(socket: Socket): void {
+    this.#sockets.set(socket, 0)
+    socket.on('close', () => this.#sockets.delete(socket))
+  }
+
+  busy(socket: Socket, answer: ServerResponse): void {
+    this.#count(socket, 1)
+    answer.on('close', () => {
+      this.#count(socket, -1)
+      if (this.#stopping && this.#sockets.get(socket) === 0) socket.end()
+    })
+  }
+
+  #count(socket: Socket, by: number): void {
+    const count = this.#sockets.get(socket)
+    if (count !== undefined) this.#sockets.set(socket, count + by)
+  }
+
+  /** Ends every connection as soon as it owes nothing. */
+  stop(): void {
+    this.#stopping = true
+    for (const [socket, owed] of this.#sockets) if (owed === 0) socket.end()
+  }
+}
+
+async function stop(server: Server, connections: Connections, seconds: number, options: ListenOptions): Promise<void> {
   options.onStopping?.()
-  server.close()
-  server.closeIdleConnections()
-  // Connections become idle as their answers leave.
-  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  await delay(graceMs)
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+  connections.stop()
   const limit = setTimeout(() => server.closeAllConnections(), seconds * 1000)
   await closed
-  clearInterval(idle)
   clearTimeout(limit)
+  server.close() // ends the clock that watched the connections
   await options.onStop?.()
 }
 

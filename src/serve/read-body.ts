@@ -55,6 +55,25 @@ async function readBytes(request: Request, most: number): Promise<Uint8Array> {
   return Buffer.concat(parts)
 }
 
+/** No request nests deeper than a few levels; parsing a million takes a second. */
+const deepest = 64
+
+function checkDepth(text: string): void {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i) // 34 is a quote, 92 a backslash, 91 [, 93 ], 123 {, 125 }
+    if (inString) {
+      if (code === 92) i++
+      else if (code === 34) inString = false
+    } else if (code === 34) inString = true
+    else if (code === 91 || code === 123) {
+      if (++depth > deepest)
+        throw new InputError('REQUEST_MALFORMED', `The body nests deeper than ${deepest} levels, at position ${i}`)
+    } else if (code === 93 || code === 125) depth--
+  }
+}
+
 function parse(bytes: Uint8Array): unknown {
   let text: string
   try {
@@ -62,6 +81,7 @@ function parse(bytes: Uint8Array): unknown {
   } catch {
     throw new InputError('REQUEST_MALFORMED', 'The body is not valid UTF-8')
   }
+  checkDepth(text)
   try {
     return JSON.parse(text)
   } catch (error) {

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type EspalierError, fromErrorRecord, InterruptedError, RunError } from '../../util/errors.ts'
 import type { Limits } from '../limits.ts'
 import type { ModelDescription, WorkItem } from '../worker/protocol.ts'
-import { InferenceThread } from './inference-thread.ts'
+import { type BatchAnswerer, InferenceThread } from './inference-thread.ts'
 
 export interface EngineOptions {
   folder: string
@@ -18,6 +18,8 @@ export interface EngineOptions {
   /** Hears of a thread that died; another is started in its place. */
   onFault: (error: EspalierError) => void
   onBatch: (batch: { texts: number; seconds: number }) => void
+  /** Starts an inference thread. Default: a worker thread. */
+  open?: (folder: string, threads: number) => Promise<BatchAnswerer>
 }
 
 export interface Answered {
@@ -34,6 +36,9 @@ interface Waiting {
   reject(error: unknown): void
 }
 
+const openThread = ({ folder, threads, open = InferenceThread.open }: EngineOptions): Promise<BatchAnswerer> =>
+  open(folder, threads)
+
 /** Weight of the newest batch in the running estimate of the speed. */
 const newest = 0.2
 const longestPause = 30_000
@@ -41,8 +46,8 @@ const longestPause = 30_000
 export class Engine {
   readonly description: ModelDescription
   readonly #options: EngineOptions
-  readonly #threads = new Set<InferenceThread>()
-  readonly #idle: InferenceThread[] = []
+  readonly #threads = new Set<BatchAnswerer>()
+  readonly #idle: BatchAnswerer[] = []
   #queue: Waiting[] = []
   #queuedTexts = 0
   #queuedCharacters = 0
@@ -60,11 +65,11 @@ export class Engine {
 
   /** Opens the model in every thread. @throws the fault of opening it. */
   static async open(options: EngineOptions): Promise<Engine> {
-    const first = await InferenceThread.open(options.folder, options.threads)
+    const first = await openThread(options)
     const engine = new Engine(first.description, options)
     engine.#adopt(first)
     const others = Array.from({ length: options.workers - 1 }, () =>
-      InferenceThread.open(options.folder, options.threads).then((thread) => engine.#adopt(thread)),
+      openThread(options).then((thread) => engine.#adopt(thread)),
     )
     try {
       await Promise.all(others)
@@ -137,7 +142,7 @@ export class Engine {
     await Promise.all([...this.#threads].map((thread) => thread.stop()))
   }
 
-  #adopt(thread: InferenceThread): void {
+  #adopt(thread: BatchAnswerer): void {
     this.#threads.add(thread)
     this.#idle.push(thread)
     void thread.ended.then(async (fault) => {
@@ -154,7 +159,7 @@ export class Engine {
   async #replace(): Promise<void> {
     for (let pause = 500; !this.#closed; pause = Math.min(2 * pause, longestPause)) {
       await delay(pause, undefined, { ref: false })
-      const thread = await InferenceThread.open(this.#options.folder, this.#options.threads).catch((error: unknown) => {
+      const thread = await openThread(this.#options).catch((error: unknown) => {
         this.#options.onFault(error as EspalierError)
       })
       if (!thread) continue
@@ -180,7 +185,7 @@ export class Engine {
     return batch
   }
 
-  async #run(thread: InferenceThread, batch: Waiting[]): Promise<void> {
+  async #run(thread: BatchAnswerer, batch: Waiting[]): Promise<void> {
     const texts = batch.reduce((sum, waiting) => sum + waiting.texts, 0)
     const start = performance.now()
     this.#running++

@@ -15,7 +15,15 @@ interface Pending {
   reject(error: unknown): void
 }
 
-export class InferenceThread {
+/** What answers batches: an inference thread. */
+export interface BatchAnswerer {
+  readonly description: ModelDescription
+  readonly ended: Promise<EspalierError | undefined>
+  run(items: WorkItem[]): Promise<Answer[]>
+  stop(): Promise<void>
+}
+
+export class InferenceThread implements BatchAnswerer {
   readonly description: ModelDescription
   /** Settles when the thread has ended: with the fault, if it was not asked to. */
   readonly ended: Promise<EspalierError | undefined>

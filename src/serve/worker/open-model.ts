@@ -2,10 +2,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readConfig } from '../../checkpoint/checkpoint.ts'
-import { resolveModel } from '../../checkpoint/resolve-model.ts'
 import type { Classifier } from '../../classify/classifier.ts'
 import { settingsFile } from '../../classify/classifier.ts'
-import { loadClassifier } from '../../classify/load-classifier.ts'
+import { loadClassifier, localFolder } from '../../classify/load-classifier.ts'
 import { headNames, openHeads } from '../../classify/merged-heads.ts'
 import { ngramModelType } from '../../models/ngram-parts.ts'
 import { describeSentenceEncoder, openSentenceEncoder, type SentenceEncoder } from '../../models/sentence-encoder.ts'
@@ -29,7 +28,7 @@ export interface ServedModel {
  * @throws InputError as `loadClassifier` and `openSentenceEncoder` do.
  */
 export async function openServedModel(source: string, threads: number): Promise<ServedModel> {
-  const folder = await resolveModel(source)
+  const folder = await localFolder(source, {})
   const config = await readConfig(folder)
   const isNgram = config['model_type'] === ngramModelType
   const heads = await headNames(folder)
