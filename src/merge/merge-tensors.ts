@@ -21,6 +21,8 @@ export interface TensorsToMerge {
   /** Where the tensor stands in its model. */
   layer?: LayerPlace
   blockLength?: number
+  /** Takes what a method with per-task outputs keeps for each model. */
+  writePart?: TensorTaskInput['writePart']
 }
 
 /** One for all calls: a merge runs to its end without a pause. */
@@ -61,6 +63,7 @@ export async function mergeTensors(input: TensorsToMerge): Promise<Float64Array>
     seed: input.seed ?? 0,
     kernels,
     sink: { dtype: 'F64', write: (start, part) => bytes.set(part, start * 8) },
+    ...(input.writePart === undefined ? {} : { writePart: input.writePart }),
     ...(input.blockLength === undefined ? {} : { blockLength: input.blockLength }),
   }
   let settled: unknown
