@@ -1,26 +1,33 @@
 /**
- * Speed and memory of merging against mergekit, alternating on the same files: wall time of `espalier merge` as a process, start included,
- * against mergekit's `run_merge` alone, without its imports; peak memory of both processes.
+ * Speed and memory of merging against mergekit, alternating on the same files: wall and processor time of `espalier merge` as a process,
+ * start included, against mergekit's `run_merge` alone, without its imports; peak memory of both processes; and copying the same bytes.
  *
- * npx tsx bench/merge/speed.ts [--runs 5] [--set bert|decoder|stack] [--methods linear,ties] [--write]
+ * npx tsx bench/merge/speed.ts [--runs 5] [--slow-runs 3] [--sets stack,decoder,bert] [--methods linear,ties] [--write]
  */
-import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { median, provenance, table, writePage } from '../results-page.ts'
 import { bert, decoder, makeModels } from './make-models.ts'
 
 const { values: flags } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    set: { type: 'string', default: 'bert' },
+    /** For methods that take mergekit minutes. */
+    'slow-runs': { type: 'string' },
+    sets: { type: 'string', default: 'stack,decoder,bert' },
     methods: { type: 'string', default: 'linear,slerp,ties,dare_ties,della' },
     threads: { type: 'string', default: String(cpus().length) },
+    /** Without the peer: only ours and the copies. */
+    alone: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 })
 const runs = Number(flags.runs)
+const slowRuns = Number(flags['slow-runs'] ?? flags.runs)
+const slow = new Set(['ties', 'dare_ties', 'della'])
 const cache = resolve('bench/.cache/merge')
 const python = resolve('bench/peers/venv/bin/python')
 const main = resolve('dist/cli/main.js')
@@ -31,19 +38,20 @@ const sets: Record<string, { title: string; models: () => Promise<string[]> }> =
     title: 'two decoders of 1.2 billion weights, bfloat16',
     models: () => makeModels(cache, decoder(), 'BF16', 2),
   },
-  stack: {
-    title: 'a stack of 20 layers from two such decoders',
-    models: () => makeModels(cache, decoder(), 'BF16', 2),
-  },
+  stack: { title: '20 layers of two such decoders', models: () => makeModels(cache, decoder(), 'BF16', 2) },
 }
 
-const { title, models } = sets[flags.set]!
-const [base, ...tuned] = await models()
+interface Measured {
+  readonly wall: number
+  /** User and system time of all threads. */
+  readonly cpu: number
+  readonly rss: number
+}
 
-function recipeFor(method: string): Record<string, unknown> {
-  const entries = (list: string[], parameters?: Record<string, unknown>) =>
+function recipeFor(set: string, method: string, [base, ...tuned]: readonly string[]): Record<string, unknown> {
+  const entries = (list: readonly string[], parameters?: Record<string, unknown>) =>
     list.map((model) => ({ model, ...(parameters ? { parameters } : {}) }))
-  if (flags.set === 'stack')
+  if (set === 'stack')
     return {
       merge_method: 'passthrough',
       slices: [
@@ -54,36 +62,31 @@ function recipeFor(method: string): Record<string, unknown> {
   if (method === 'linear') return { merge_method: method, models: entries(tuned, { weight: 1 }) }
   if (method === 'slerp')
     return { merge_method: method, models: entries([base!, tuned[0]!]), base_model: base, parameters: { t: 0.4 } }
-  const parameters = { weight: 1, ...(method === 'task_arithmetic' ? {} : { density: method === 'ties' ? 0.2 : 0.5 }) }
-  return { merge_method: method, models: entries(tuned, parameters), base_model: base }
+  return {
+    merge_method: method,
+    models: entries(tuned, { weight: 1, density: method === 'ties' ? 0.2 : 0.5 }),
+    base_model: base,
+  }
 }
 
-/** Runs our command; its peak memory is read from /proc while it runs. */
-function runOurs(recipe: string, out: string): Promise<{ seconds: number; rss: number }> {
-  rmSync(out, { recursive: true, force: true })
-  return new Promise((done, fail) => {
-    const start = performance.now()
-    const child = spawn(process.execPath, [main, 'merge', recipe, out, '--threads', flags.threads, '--json'], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-    let rss = 0
-    const timer = setInterval(() => {
-      try {
-        const status = readFileSync(`/proc/${child.pid}/status`, 'utf8')
-        rss = Math.max(rss, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024)
-      } catch {
-        // it has ended
-      }
-    }, 20)
-    child.on('exit', (code) => {
-      clearInterval(timer)
-      if (code === 0) done({ seconds: (performance.now() - start) / 1000, rss })
-      else fail(new Error(`espalier merge ended with status ${code}`))
-    })
+/** Runs a command to its end under measure.py. */
+function measure(command: readonly string[]): Measured {
+  const { status, stdout, stderr } = spawnSync(python, [resolve('bench/peers/measure.py'), ...command], {
+    encoding: 'utf8',
   })
+  if (status !== 0) throw new Error(`${command.join(' ')}: ${stderr.slice(-500)}`)
+  const { wallSeconds, cpuSeconds, peakRssBytes } = JSON.parse(stdout.trim().split('\n').at(-1)!)
+  return { wall: wallSeconds, cpu: cpuSeconds, rss: peakRssBytes }
 }
 
-function runPeer(recipe: string, out: string): { seconds: number; rss: number } {
+function runOurs(recipe: string): Measured {
+  const out = join(cache, 'out-ours')
+  rmSync(out, { recursive: true, force: true })
+  return measure([process.execPath, main, 'merge', recipe, out, '--threads', flags.threads, '--json'])
+}
+
+function runPeer(recipe: string): Measured {
+  const out = join(cache, 'out-peer')
   rmSync(out, { recursive: true, force: true })
   const cases = join(cache, 'cases.jsonl')
   writeFileSync(cases, JSON.stringify({ recipe, out, seed: 0 }))
@@ -94,61 +97,139 @@ function runPeer(recipe: string, out: string): { seconds: number; rss: number } 
   const line = stdout.split('\n').find((text) => text.startsWith('{'))
   const result = line === undefined ? { error: stderr.slice(-500) } : JSON.parse(line)
   if (result.error) throw new Error(`mergekit: ${result.error}`)
-  return result
+  return { wall: result.seconds, cpu: result.cpu, rss: result.rss }
 }
 
-/** Copying as many bytes as are read and written, and flushing them: the least that a merge can take. */
-function runCopy(recipe: Record<string, unknown>, out: string): number {
-  const used = JSON.stringify(recipe)
-  const files = [base!, ...tuned].filter((model) => used.includes(JSON.stringify(model)))
+/** `cp` of all inputs, flushed: as many bytes read as the merge reads, and as many written. */
+function runCopy(inputs: readonly string[]): Measured {
+  const out = join(cache, 'out-copy')
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
-  const start = performance.now()
-  for (const model of files) copyFileSync(join(model, 'model.safetensors'), join(out, 'copy'))
-  execFileSync('sync', [join(out, 'copy')])
-  const seconds = (performance.now() - start) / 1000
+  const copies = inputs.map((file, i) => `cp '${file}' '${join(out, String(i))}'`)
+  const found = measure(['sh', '-c', `${copies.join(' && ')} && sync '${out}'/*`])
   rmSync(out, { recursive: true, force: true })
-  return seconds
+  return found
 }
 
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]!
-const range = (values: number[]): string => `${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)}`
-const rows: string[] = []
-const methods = flags.set === 'stack' ? ['passthrough'] : flags.methods.split(',')
-for (const method of methods) {
-  const recipe = join(cache, `speed-${flags.set}-${method}.yml`)
-  writeFileSync(recipe, JSON.stringify(recipeFor(method)))
-  const ours: { seconds: number; rss: number }[] = []
-  const theirs: { seconds: number; rss: number }[] = []
-  const copies: number[] = []
-  for (let run = 0; run < runs; run++) {
-    copies.push(runCopy(recipeFor(method), join(cache, 'out-copy')))
-    ours.push(await runOurs(recipe, join(cache, 'out-ours')))
-    theirs.push(runPeer(recipe, join(cache, 'out-peer')))
-    console.error(method, run, ours.at(-1), theirs.at(-1), copies.at(-1))
+/** All inputs read once, one of them copied and flushed: the bytes that the merge reads and writes. */
+function runReadAndWrite(inputs: readonly string[]): Measured {
+  const out = join(cache, 'out-copy')
+  rmSync(out, { recursive: true, force: true })
+  mkdirSync(out, { recursive: true })
+  const [first, ...others] = inputs
+  const reads = others.map((file) => `cat '${file}' > /dev/null`)
+  const found = measure(['sh', '-c', [...reads, `cp '${first}' '${out}/copy'`, `sync '${out}/copy'`].join(' && ')])
+  rmSync(out, { recursive: true, force: true })
+  return found
+}
+
+const weights = (folder: string): string => join(folder, 'model.safetensors')
+const number = (value: number): string => value.toFixed(value < 20 ? 1 : 0)
+const field = (list: readonly Measured[], key: keyof Measured): number => median(list.map((found) => found[key]))
+const range = (list: readonly Measured[]): string => {
+  const walls = list.map(({ wall }) => wall)
+  return `${number(Math.min(...walls))} to ${number(Math.max(...walls))}`
+}
+const ratio = (a: number, b: number): string => `1/${(b / a).toFixed(1)}`
+
+const command = `npx tsx bench/merge/speed.ts --runs ${runs} --slow-runs ${slowRuns} --sets ${flags.sets} --methods ${flags.methods} --threads ${flags.threads}`
+const rows: string[][] = []
+const copies: string[][] = []
+const loads: number[] = []
+
+async function report(): Promise<void> {
+  const page = [
+    '# Merging: speed and memory against mergekit',
+    '',
+    'Wall seconds are medians (range); processor seconds are user and system time of all threads, medians. Ours is the whole command, its',
+    "start and the flushing of the output included; mergekit 0.1.5 is `run_merge` without Python's imports. Both have the same number of threads;",
+    'runs alternate: copies, ours, mergekit. The files are in the page cache as far as it holds them.',
+    '',
+    table(
+      [
+        'models',
+        'method',
+        'runs',
+        'ours, wall s',
+        'mergekit, wall s',
+        'wall',
+        'ours, cpu s',
+        'mergekit, cpu s',
+        'cpu',
+        'ours, peak MB',
+        'mergekit, peak MB',
+        'memory',
+      ],
+      rows,
+    ),
+    '',
+    'The same bytes without a merge: `cp` of all inputs, and reading all inputs but writing one of them; both flushed to disk.',
+    '',
+    table(
+      [
+        'models',
+        'method',
+        'cp of all, wall s',
+        'read all, write one, wall s',
+        'ours / cp',
+        'ours / read and write',
+        'ours / cp, cpu',
+      ],
+      copies,
+    ),
+    '',
+    `The machine is shared: its load average at the start of each run was ${number(Math.min(...loads))} to ${number(Math.max(...loads))} (median ${number(median(loads))}) on ${cpus().length} cores.`,
+    '',
+    ...provenance(command),
+  ].join('\n')
+  if (flags.write) await writePage('docs/results/merge-speed.md', page)
+  else console.log(page)
+}
+
+for (const set of flags.sets.split(',')) {
+  const { title, models } = sets[set]!
+  const folders = await models()
+  const size = `${title} (${Math.round(statSync(weights(folders[0]!)).size / 1e6)} MB each)`
+  for (const method of set === 'stack' ? ['passthrough'] : flags.methods.split(',')) {
+    const content = recipeFor(set, method, folders)
+    const recipe = join(cache, `speed-${set}-${method}.yml`)
+    writeFileSync(recipe, JSON.stringify(content))
+    const text = JSON.stringify(content)
+    const inputs = folders.filter((folder) => text.includes(JSON.stringify(folder))).map(weights)
+    const [ours, theirs, copied, read]: [Measured[], Measured[], Measured[], Measured[]] = [[], [], [], []]
+    for (let run = 0; run < (slow.has(method) ? slowRuns : runs); run++) {
+      loads.push(loadavg()[0]!)
+      copied.push(runCopy(inputs))
+      read.push(runReadAndWrite(inputs))
+      ours.push(runOurs(recipe))
+      if (!flags.alone) theirs.push(runPeer(recipe))
+      console.error(set, method, run, ours.at(-1), theirs.at(-1), copied.at(-1), read.at(-1))
+    }
+    const compared = theirs.length > 0 ? theirs : ours
+    rows.push([
+      size,
+      method,
+      String(ours.length),
+      `${number(field(ours, 'wall'))} (${range(ours)})`,
+      `${number(field(compared, 'wall'))} (${range(compared)})`,
+      ratio(field(ours, 'wall'), field(compared, 'wall')),
+      number(field(ours, 'cpu')),
+      number(field(compared, 'cpu')),
+      ratio(field(ours, 'cpu'), field(compared, 'cpu')),
+      (field(ours, 'rss') / 1e6).toFixed(0),
+      (field(compared, 'rss') / 1e6).toFixed(0),
+      ratio(field(ours, 'rss'), field(compared, 'rss')),
+    ])
+    copies.push([
+      title,
+      method,
+      number(field(copied, 'wall')),
+      number(field(read, 'wall')),
+      (field(ours, 'wall') / field(copied, 'wall')).toFixed(2),
+      (field(ours, 'wall') / field(read, 'wall')).toFixed(2),
+      (field(ours, 'cpu') / field(copied, 'cpu')).toFixed(2),
+    ])
+    await report()
   }
-  const seconds = (list: { seconds: number }[]) => list.map((run) => run.seconds)
-  const mega = (list: { rss: number }[]) => median(list.map((run) => run.rss)) / 1e6
-  const [a, b] = [median(seconds(ours)), median(seconds(theirs))]
-  rows.push(
-    `| ${method} | ${a.toFixed(1)} (${range(seconds(ours))}) | ${b.toFixed(1)} (${range(seconds(theirs))}) | 1/${(b / a).toFixed(1)} | ${mega(ours).toFixed(0)} | ${mega(theirs).toFixed(0)} | 1/${(mega(theirs) / mega(ours)).toFixed(1)} | ${(a / median(copies)).toFixed(1)} |`,
-  )
 }
 for (const name of ['out-ours', 'out-peer', 'out-copy']) rmSync(join(cache, name), { recursive: true, force: true })
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-const page = [
-  `# Merging: speed and memory, ${title}`,
-  '',
-  `Command: \`npx tsx bench/merge/speed.ts --set ${flags.set} --runs ${runs} --threads ${flags.threads}\`, ${new Date().toISOString().slice(0, 10)}, commit ${commit}, mergekit 0.1.5, ${cpus().length} cores (${cpus()[0]!.model.trim()}), ${runs} alternating runs, medians (range).`,
-  `Each model has ${(statSync(join(base!, 'model.safetensors')).size / 1e6).toFixed(0)} MB. Ours is the whole process; mergekit is \`run_merge\` without Python's imports.`,
-  '',
-  '| method | ours, s | mergekit, s | time | ours, peak MB | mergekit, peak MB | memory | times copying the inputs |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- |',
-  ...rows,
-  '',
-].join('\n')
-console.log(page)
-if (flags.write) {
-  mkdirSync('docs/results', { recursive: true })
-  writeFileSync(`docs/results/merge-speed-${flags.set}.md`, page)
-}

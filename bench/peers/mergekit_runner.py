@@ -179,7 +179,7 @@ def main():
         current["seed"] = case["seed"]
         mode = case.get("mode", "")
         current["wide"] = mode == "reference"
-        start = time.time()
+        start, cpu = time.time(), time.process_time()
         try:
             config = yaml.safe_load(open(case["recipe"]))
             config.update(case.get("override", {}))
@@ -196,7 +196,7 @@ def main():
             with Exact() if mode == "exact" else contextlib.nullcontext():
                 run_merge(MergeConfiguration.model_validate(config), case["out"], options)
             rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-            print(json.dumps({"out": case["out"], "seconds": time.time() - start, "rss": rss}), flush=True)
+            print(json.dumps({"out": case["out"], "seconds": time.time() - start, "cpu": time.process_time() - cpu, "rss": rss}), flush=True)
         except Exception as error:
             print(json.dumps({"out": case["out"], "error": str(error)[:300], "trace": traceback.format_exc()[-600:]}), flush=True)
 

@@ -101,5 +101,5 @@ function softmax(x: Numbers, n: TorchNumbers): Numbers {
   for (const value of x) top = Math.max(top, value)
   const powers = Float64Array.from(x, (value) => Math.exp(value - top))
   const sum = powers.reduce((total, power) => total + power, 0)
-  return x.map((_, i) => n.round(n.round(powers[i]! / sum) + n.scalar(1e-8))) as Numbers
+  return x.map((_, i) => n.round(n.round(powers[i]! / sum) + n.round(1e-8))) as Numbers
 }

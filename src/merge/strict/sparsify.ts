@@ -98,7 +98,7 @@ export function dropByRank(
   const size = (shape.length < 2 ? shape[0] : shape[1]) ?? 1
   const [least, most] = [work.round(1), work.round(size)]
   const span = work.round(most - least)
-  const low = work.scalar(density - epsilon)
+  const low = work.round(density - epsilon)
   return drawn(delta, n, rescale, words, (i) => {
     // A row of one element divides zero by zero in mergekit, which then stops; its density is the only sensible chance.
     const place = span === 0 ? 0.5 : Math.min(1, work.round(work.round(work.round(ranks[i]! + 1) - least) / span))

@@ -106,7 +106,7 @@ export const multislerp = defineStrict(
       return sums
     }
     const norms = vectors.map(n.norm)
-    const units = vectors.map((x, t) => x.map((value) => round(value / round(norms[t]! + n.scalar(eps)))))
+    const units = vectors.map((x, t) => x.map((value) => round(value / round(norms[t]! + round(eps)))))
     const sum = over((t, i) => round(units[t]![i]! * shares[t]!))
     const size = n.norm(sum)
     if (size < round(eps)) {
@@ -122,7 +122,7 @@ export const multislerp = defineStrict(
     const mean = sum.map((x) => round(x / size))
     const dots = units.map((x) => n.sum(x.map((value, i) => round(value * mean[i]!))))
     const tangent = over((t, i) => round(round(units[t]![i]! - round(dots[t]! * mean[i]!)) * shares[t]!))
-    const step = round(n.norm(tangent) + n.scalar(eps))
+    const step = round(n.norm(tangent) + round(eps))
     const [cosine, ratio] = [round(Math.cos(step)), round(round(Math.sin(step)) / step)]
     const scale = n.sumFew(norms.length, (t) => round(norms[t]! * shares[t]!))
     return withBase(mean.map((x, i) => round(round(round(x * cosine) + round(tangent[i]! * ratio)) * scale)) as Numbers)

@@ -10,7 +10,7 @@ export interface TorchNumbers {
   readonly dtype: MergeDtype
   /** Rounds the result of an operation on elements. */
   round(x: number): number
-  /** A scalar beside a tensor: float32 unless the tensor is float64. */
+  /** A number that multiplies a tensor: float32 unless the tensor is float64. One that is added is rounded to the tensor's type. */
   scalar(x: number): number
   /** Uninitialised elements: an array that holds the type exactly. */
   make(length: number): Numbers
