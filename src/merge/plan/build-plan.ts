@@ -164,7 +164,7 @@ class Planner {
     const found = slot.inputs.map((part) => ({ part, info: this.find(part) }))
     const present = found.flatMap(({ part, info }) => (info ? [{ part, info }] : []))
     const base = present.find(({ part }) => part.isBase)
-    const averaged = isHead(slot.bare) && !base && this.method.definition.base === 'required'
+    const averaged = isHead(slot.bare) && !base && found.some(({ part }) => part.isBase)
     for (const { part, info } of found)
       if (!info && !(averaged && part.isBase)) this.reportMissing(slot, part, base !== undefined)
     const first = base ?? present[0]

@@ -52,7 +52,7 @@ export function planHeads(recipe: Recipe, models: readonly MergeInput[], conflic
           message: 'The heads cannot be merged: the models have different label sets',
           help: 'set head: keep-per-task or merge-by-label-name',
         })
-      return { rule: 'merge', ...nothing }
+      return { rule: 'merge', ...nothing, config: labelConfig(labelNames(owners[0]!)) }
     case 'keep-per-task':
       return { rule: rule.kind, ...nothing, kept: owners.map(keptHead) }
     case 'from': {

@@ -5,7 +5,7 @@ import type { MethodDefinition } from '../merge-method.ts'
 import { formatModelRef, sameModel } from '../recipe/model-ref.ts'
 import type { Recipe, RecipeModule, RecipeSlice, RecipeSource, Settings } from '../recipe/recipe.ts'
 import type { MergeInput } from './merge-inputs.ts'
-import { isBeforeLayers, layerName, layerOf } from './tensor-names.ts'
+import { isBeforeLayers, isHead, layerName, layerOf } from './tensor-names.ts'
 
 /** One model's part in an output tensor. */
 export interface SlotInput {
@@ -80,18 +80,28 @@ function wholeSlots(context: SlotContext, module: RecipeModule, mine: (name: str
   const { reference } = context
   const slice = module.slices[0]!
   const sources = withBase(context, slice)
-  return [...reference.tensors.keys()].filter(mine).map((bare) => {
-    const layer = layerOf(bare)
-    const count = layer ? reference.stacks.get(layer.stack)! : 0
-    return {
-      name: reference.tensors.get(bare)!.name,
-      bare,
-      depth: layer ? depthOf(layer.index, count) : 0,
-      layer: layer ? { index: layer.index, count } : outsidePlace(bare),
-      inputs: sources.map(({ source, isBase }) => slotInput(context, source, bare, isBase)),
-      shared: [slice.settings, module.settings],
-    }
-  })
+  const names = new Map([...reference.tensors].map(([bare, { name }]) => [bare, name]))
+  // A base without a head says nothing of the models' heads.
+  if (![...names.keys()].some(isHead)) {
+    const owner = sources
+      .map(({ source }) => inputOf(context, source))
+      .find(({ tensors }) => [...tensors.keys()].some(isHead))
+    for (const [bare, { name }] of owner?.tensors ?? []) if (isHead(bare)) names.set(bare, name)
+  }
+  return [...names]
+    .filter(([bare]) => mine(bare))
+    .map(([bare, name]) => {
+      const layer = layerOf(bare)
+      const count = layer ? reference.stacks.get(layer.stack)! : 0
+      return {
+        name,
+        bare,
+        depth: layer ? depthOf(layer.index, count) : 0,
+        layer: layer ? { index: layer.index, count } : outsidePlace(bare),
+        inputs: sources.map(({ source, isBase }) => slotInput(context, source, bare, isBase)),
+        shared: [slice.settings, module.settings],
+      }
+    })
 }
 
 const outsidePlace = (name: string): LayerPlace => (isBeforeLayers(name) ? 'before' : 'after')
@@ -99,8 +109,10 @@ const outsidePlace = (name: string): LayerPlace => (isBeforeLayers(name) ? 'befo
 /** A layer's place in its slice, 0 to 1; a slice of one layer is at its end, as in mergekit. */
 const depthOf = (index: number, count: number): number => (count > 1 ? index / (count - 1) : 1)
 
-function slotInput({ inputs }: SlotContext, source: RecipeSource, name: string, isBase: boolean): SlotInput {
-  return { input: inputs.get(formatModelRef(source.model))!, name, isBase, settings: source.settings }
+const inputOf = ({ inputs }: SlotContext, source: RecipeSource): MergeInput => inputs.get(formatModelRef(source.model))!
+
+function slotInput(context: SlotContext, source: RecipeSource, name: string, isBase: boolean): SlotInput {
+  return { input: inputOf(context, source), name, isBase, settings: source.settings }
 }
 
 interface MarkedSource {
