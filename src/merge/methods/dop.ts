@@ -1,0 +1,91 @@
+/**
+ * DOP, continual merging by dual orthogonal projection (as in FusionBench): models come one after the other; each merge is moved so that the
+ * row and column spaces of both the old and the new change are disturbed as little as possible.
+ */
+import * as v from 'valibot'
+import { frobeniusNorm, type Matrix } from '../../tensor/linear-algebra/matrix.ts'
+import type { MatrixKernels } from '../../tensor/linear-algebra/matrix-kernels.ts'
+import { multiply } from '../../tensor/linear-algebra/multiply.ts'
+import { lambda } from '../elements/task-vector-options.ts'
+import { Adam } from '../matrices/adam.ts'
+import { deltaMatrix, embeddings, isMatrix, rest, writeDelta, writeRest } from '../matrices/matrix-task.ts'
+import { anyNumber, defineMergeMethod, positive, shared } from '../merge-method.ts'
+
+const steps = v.pipe(
+  anyNumber,
+  v.integer('Expected a whole number of steps'),
+  v.minValue(0, 'Expected at least 0 steps'),
+)
+
+/**
+ * Merges the models in their order. For each new change minimizes |S UT (W - old)|^2 + |(W - old) V S|^2 and the same for the new one, with U,
+ * S, V of the change in question; the two gradients are combined with least norm (MGDA), from the mean of both changes by Adam.
+ *
+ * `steps` for each model (default 200); `rate`: the length of a step as a share of the changes' root mean square (default 0.01; the authors
+ * take 1e-4 in the unit of the weights); `lambda` (default 1); `rest` for vectors: `mean` (default), `sum` or `base`; `embeddings`: `rest`
+ * (default) or `matrix`.
+ * @example
+ * await merge(['first', 'second', 'third'], { base: 'base', method: dop(), out: 'merged' })
+ */
+export const dop = defineMergeMethod({
+  info: {
+    name: 'dop',
+    summary:
+      'Takes models in one after the other and protects the subspaces of what is merged already; for models that arrive over time.',
+    source: 'FusionBench, "Dual orthogonal projection", 2025',
+    status: 'partial',
+  },
+  base: 'required',
+  models: { least: 1 },
+  matrix: (rows, columns) => 14 * rows * columns + 2 * (rows * rows + columns * columns),
+  passes: 20_000,
+  options: {
+    steps: shared(steps, 200),
+    rate: shared(positive, 0.01),
+    lambda,
+    rest: rest(),
+    embeddings: embeddings('rest'),
+  },
+  merge(task, { steps, rate, lambda, rest, embeddings }) {
+    if (!isMatrix(task, embeddings)) return writeRest(task, rest, lambda, new Array<number>(task.models).fill(1))
+    let merged = deltaMatrix(task, 0)
+    for (let t = 1; t < task.models; t++) merged = mergePair(task.matrices, merged, deltaMatrix(task, t), steps, rate)
+    writeDelta(task, merged, lambda)
+  },
+})
+
+function mergePair(kernels: MatrixKernels, old: Matrix, next: Matrix, steps: number, rate: number): Matrix {
+  const sides = [old, next].map((change) => ({
+    change,
+    left: multiply(kernels, change, change, { transposeB: true }),
+    right: multiply(kernels, change, change, { transposeA: true }),
+  }))
+  const x = { ...old, data: old.data.map((value, i) => (value + next.data[i]!) / 2) }
+  const size = Math.sqrt((frobeniusNorm(old) ** 2 + frobeniusNorm(next) ** 2) / (2 * x.data.length))
+  const adam = new Adam(x.data.length, rate * size)
+  for (let step = 0; step < steps; step++) {
+    const [a, b] = sides.map(({ change, left, right }) => {
+      const off = { ...x, data: x.data.map((value, i) => value - change.data[i]!) }
+      const g = multiply(kernels, left, off).data
+      const other = multiply(kernels, off, right).data
+      for (let i = 0; i < g.length; i++) g[i] = 2 * (g[i]! + other[i]!)
+      return g
+    }) as [Float64Array, Float64Array]
+    adam.update(x.data, leastCombination(a, b))
+  }
+  return x
+}
+
+/** The point of least norm between two gradients (Sener and Koltun, 2018), written into the first. */
+export function leastCombination(a: Float64Array, b: Float64Array): Float64Array {
+  let along = 0
+  let square = 0
+  for (let i = 0; i < a.length; i++) {
+    const difference = b[i]! - a[i]!
+    along += difference * b[i]!
+    square += difference * difference
+  }
+  const share = square === 0 ? 0.5 : Math.min(1, Math.max(0, along / square))
+  for (let i = 0; i < a.length; i++) a[i] = share * a[i]! + (1 - share) * b[i]!
+  return a
+}
