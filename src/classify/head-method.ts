@@ -34,9 +34,18 @@ export interface HeadMethod {
 /** What the trainer of a method's own kind of model is given. */
 export type OwnTraining = Omit<ScorerTraining, 'method' | 'targets'>
 
+export interface OwnPlan {
+  tree: LabelTree
+  layout: HeadLayout
+  train: LabelledTexts
+  threads: number
+  encoder: string
+  seed: number
+}
+
 export interface OwnModel {
   train(training: OwnTraining): Promise<Scorer>
-  plan(input: { layout: HeadLayout; train: LabelledTexts; threads: number; encoder: string }): Promise<TrainingCost>
+  plan(input: OwnPlan): Promise<TrainingCost>
 }
 
 /** The exported function of a method's file: call it with options; `info` and `schema` describe it. */

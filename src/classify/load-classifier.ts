@@ -34,8 +34,7 @@ export async function loadClassifier(source: string, options: LoadOptions = {}):
   const config = (await readJson(file)) as Record<string, unknown>
   if (await exists(join(folder, settingsFile))) {
     const { tree, settings } = await readClassifierFiles(folder)
-    const { maxLength, multiLabel } = settings
-    const scorer = await openScorer(folder, config, { ...options, maxLength, multiLabel })
+    const scorer = await openScorer(folder, config, options, { tree, settings })
     const record = (await exists(join(folder, recordFile)))
       ? ((await readJson(join(folder, recordFile))) as Record<string, unknown>)
       : {}
@@ -74,18 +73,26 @@ export async function localFolder(source: string, options: LoadOptions): Promise
 async function openScorer(
   folder: string,
   config: Record<string, unknown>,
-  options: LoadOptions & { maxLength?: number; multiLabel?: boolean },
+  options: LoadOptions,
+  files?: { tree: LabelTree; settings: ClassifierSettings },
 ): Promise<Scorer> {
+  if (config['model_type'] === 'espalier-llm' && files) {
+    const { openLlmScorer } = await import('./llm-scorer.ts')
+    return openLlmScorer(folder, config, files.tree, files.settings.layout.unitNodes)
+  }
   if (config['model_type'] === 'espalier-xr-linear') {
     const { openXrLinearScorer } = await import('./xr-linear-scorer.ts')
-    return openXrLinearScorer(folder, options.multiLabel ?? false)
+    return openXrLinearScorer(folder, files?.settings.multiLabel ?? false)
   }
   if (config['model_type'] === 'espalier-ngram') {
     const { openNgramScorer } = await import('./ngram-scorer.ts')
     return openNgramScorer(folder)
   }
   const { openEncoderScorer } = await import('./encoder-scorer.ts')
-  return openEncoderScorer(folder, options)
+  return openEncoderScorer(folder, {
+    ...options,
+    ...(files?.settings.maxLength === undefined ? {} : { maxLength: files.settings.maxLength }),
+  })
 }
 
 function checked(model: Classifier, folder: string): Classifier {

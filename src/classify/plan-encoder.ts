@@ -24,6 +24,8 @@ export interface TrainingCost {
   peakMemoryBytes: number
   seconds: number
   weightBytes: number
+  /** What a person should know of the cost before it is spent. */
+  notes?: readonly string[]
 }
 
 /** A token of English text has about so many characters; the estimate needs no better. */

@@ -6,7 +6,7 @@ import { checkOutputFolder } from '../util/atomic.ts'
 import type { TrainOptions, TrainPlan } from './options.ts'
 import type { TrainingCost } from './plan-encoder.ts'
 import { planNgram } from './plan-ngram.ts'
-import { type Prepared, prepareTraining } from './prepare-training.ts'
+import { defaultSeed, type Prepared, prepareTraining } from './prepare-training.ts'
 
 /**
  * Reads the data and says what `train` with the same options would do; trains and writes nothing.
@@ -22,7 +22,7 @@ export async function planTrain(data: Dataset, options: TrainOptions = {}): Prom
   const threads = options.threads ?? availableParallelism()
   const cost =
     method.own !== undefined
-      ? await method.own.plan({ layout, train, threads, encoder })
+      ? await method.own.plan({ tree, layout, train, threads, encoder, seed: options.seed ?? defaultSeed })
       : encoder === 'ngram'
         ? planNgram(layout, train.texts, threads)
         : await encoderCost(prepared, options)
@@ -48,7 +48,7 @@ export async function planTrain(data: Dataset, options: TrainOptions = {}): Prom
     peakMemoryBytes: cost.peakMemoryBytes,
     seconds: cost.seconds,
     writes: [write('model.safetensors', cost.weightBytes), write('labels.json', JSON.stringify(tree).length)],
-    warnings: [...warnings, ...duplicates(prepared)],
+    warnings: [...warnings, ...duplicates(prepared), ...(cost.notes ?? [])],
   }
 }
 

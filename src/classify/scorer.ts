@@ -41,6 +41,8 @@ export interface Scorer {
    * are out of the question. Its head has one group.
    */
   rank?(texts: readonly string[], k: number, options?: RankOptions): Promise<RankedUnits>
+  /** What answering has cost so far, where each answer is paid for. Such a scorer is not tuned on dev rows: that would be spent too. */
+  usage?(): Record<string, number>
   /** Writes weights, config.json and the tokenizer into an existing folder. */
   save(folder: string): Promise<void>
   /** Frees native memory. */

@@ -91,7 +91,7 @@ async function settle(
     ...(options.decoder === undefined ? {} : { decoder: { ...options.decoder } }),
     ...(scorer.maxLength === undefined ? {} : { maxLength: scorer.maxLength }),
   }
-  if (!dev || dev.texts.length === 0) {
+  if (!dev || dev.texts.length === 0 || scorer.usage) {
     const { heldOut } = scorer
     if (context.multiLabel && heldOut && heldOut.rows.length > 0) {
       const labels = Array.from(heldOut.rows, (row) => train.labels[row]!)

@@ -1,6 +1,7 @@
 /** "Did you mean": nearest names by edit distance with transpositions (Damerau 1964, restricted form). */
 
-function editDistance(a: string, b: string): number {
+/** Insertions, deletions, replacements and swaps of neighbours that make `a` into `b`. */
+export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
