@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { headTargets } from '../dist/labels/head-targets.js'
 import { readLabelTree } from '../dist/labels/read-label-tree.js'
-import { NgramModel } from '../dist/models/ngram.js'
+import { loadNgramModel } from '../dist/models/ngram-files.js'
 import { trainLinear } from '../dist/train/linear.js'
 
 const { values: flags } = parseArgs({
@@ -90,7 +90,7 @@ async function espalier(set: string, multiLabel: boolean): Promise<Run> {
     levels: { accuracy: number }[]
   }
   const texts = readRows(file(set, 'test')).map((row) => row.text)
-  const loaded = await NgramModel.load(model)
+  const loaded = await loadNgramModel(model)
   const speeds: number[] = []
   for (let turn = 0; turn < 3; turn++) {
     const before = performance.now()

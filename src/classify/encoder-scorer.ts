@@ -6,7 +6,7 @@ import type { HeadLayout } from '../labels/head-layout.ts'
 import { formatPath, type LabelTree } from '../labels/label-tree.ts'
 import type { EncoderConfig, EncoderModel } from '../models/index.ts'
 import { encoderModel, loadWeights, openEncoder, readEncoderConfig } from '../models/index.ts'
-import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import { loadTokenizer, saveTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { InputError } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
 import type { Scorer } from './scorer.ts'
@@ -88,7 +88,7 @@ export async function saveEncoderClassifier(
     data: weights.get(name)!,
   }))
   await writeCheckpointInto(folder, { config, tensors, metadata: { format: 'pt' } }, { checkFinite: true })
-  await tokenizer.save(folder)
+  await saveTokenizer(tokenizer, folder)
 }
 
 /**

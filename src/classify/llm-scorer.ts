@@ -3,7 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { LabelTree } from '../labels/label-tree.ts'
-import { NgramModel } from '../models/ngram.ts'
+import type { NgramModel } from '../models/ngram.ts'
+import { loadNgramModel, saveNgramModel } from '../models/ngram-files.ts'
 import { random } from '../tensor/random.ts'
 import { InputError, throwIfAborted } from '../util/errors.ts'
 import { readJson } from '../util/json.ts'
@@ -117,7 +118,7 @@ export async function llmScorer(parts: LlmParts): Promise<Scorer> {
       await writeFile(join(folder, examplesFile), `${JSON.stringify(bank)}\n`)
       if (!retriever) return
       await mkdir(join(folder, retrieverFolder))
-      await retriever.save(join(folder, retrieverFolder))
+      await saveNgramModel(retriever, join(folder, retrieverFolder))
     },
     async close() {},
   }
@@ -177,7 +178,7 @@ export async function openLlmScorer(
   const config = parsed.output
   const bank = await readBank(join(folder, examplesFile), tree)
   const retriever =
-    config.strategy === 'retrieve' ? { retriever: await NgramModel.load(join(folder, retrieverFolder)) } : {}
+    config.strategy === 'retrieve' ? { retriever: await loadNgramModel(join(folder, retrieverFolder)) } : {}
   return llmScorer({ config, tree, ends, bank, ...retriever })
 }
 

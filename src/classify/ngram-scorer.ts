@@ -1,5 +1,6 @@
 /** Scorer of the `ngram` model: hashed n-grams and a linear head, without a native runtime. */
-import { NgramModel } from '../models/ngram.ts'
+import type { NgramModel } from '../models/ngram.ts'
+import { loadNgramModel, saveNgramModel } from '../models/ngram-files.ts'
 import { throwIfAborted } from '../util/errors.ts'
 import type { Scorer } from './scorer.ts'
 
@@ -22,12 +23,12 @@ export function ngramScorer(model: NgramModel): Scorer {
       }
       return logits
     },
-    save: (folder) => model.save(folder),
+    save: (folder) => saveNgramModel(model, folder),
     async close() {},
   }
 }
 
 /** Opens the `ngram` model of a folder. */
 export async function openNgramScorer(folder: string): Promise<Scorer> {
-  return ngramScorer(await NgramModel.load(folder))
+  return ngramScorer(await loadNgramModel(folder))
 }

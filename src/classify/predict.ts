@@ -1,6 +1,6 @@
 /** The verb predict: texts in, label paths with probabilities out. */
 import { InputError } from '../util/errors.ts'
-import type { Classifier } from './classifier.ts'
+import type { ClassifierCore } from './classifier-core.ts'
 import type { PredictedPath, Prediction, PredictOptions } from './options.ts'
 import { answerRows } from './row-answer.ts'
 
@@ -17,7 +17,7 @@ export { predictedNodes, topEnds } from './row-answer.ts'
  * answer.path // ['kitchen_and_dining', 'restaurant_reservation']
  */
 export async function predict(
-  model: Classifier,
+  model: ClassifierCore,
   texts: readonly string[],
   options: PredictOptions = {},
 ): Promise<Prediction[]> {
@@ -45,7 +45,7 @@ export async function predict(
   return predictions
 }
 
-function pathOf({ tree }: Classifier, end: number, probability: (id: number) => number): PredictedPath {
+function pathOf({ tree }: ClassifierCore, end: number, probability: (id: number) => number): PredictedPath {
   const ids = tree.pathIds(end)
   return { path: ids.map((id) => tree.nodes[id]!.name), confidence: ids.map(probability) }
 }

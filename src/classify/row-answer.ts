@@ -3,7 +3,7 @@ import { type Decoder, decode, decodeRanked } from '../labels/decode.ts'
 import type { NodeProbabilities } from '../labels/node-probabilities.ts'
 import type { RankedProbabilities } from '../labels/ranked-probabilities.ts'
 import { InputError, throwIfAborted } from '../util/errors.ts'
-import type { Classifier } from './classifier.ts'
+import type { ClassifierCore } from './classifier-core.ts'
 import type { RankOptions } from './scorer.ts'
 
 export interface RowAnswer {
@@ -32,7 +32,7 @@ const chunkRows = 1024
 
 /** Answers texts in chunks and hands each row's answer to `use`, in order. */
 export async function answerRows(
-  model: Classifier,
+  model: ClassifierCore,
   texts: readonly string[],
   options: AnswerOptions,
   use: (answer: RowAnswer, row: number) => void,
@@ -81,7 +81,7 @@ function rankedDecoder({ name }: Decoder): 'leaf-up' | 'threshold' {
 
 /** Ids predicted for one row: ascending; empty if the model abstains. */
 export function predictedNodes(
-  { tree, terminals, thresholds, settings, decoder: usual }: Classifier,
+  { tree, terminals, thresholds, settings, decoder: usual }: ClassifierCore,
   probabilities: NodeProbabilities,
   minConfidence = settings.minConfidence,
   decoder = usual,
@@ -91,7 +91,7 @@ export function predictedNodes(
 
 /** The `k` most probable ends of paths, most probable first; ties by id. With several labels per row, by their marginal probability. */
 export function topEnds(
-  { terminals, settings }: Classifier,
+  { terminals, settings }: ClassifierCore,
   { marginal, ending }: NodeProbabilities,
   k: number,
 ): { id: number; probability: number }[] {
@@ -99,7 +99,7 @@ export function topEnds(
 }
 
 function denseAnswer(
-  model: Classifier,
+  model: ClassifierCore,
   decoder: Decoder,
   probabilities: NodeProbabilities,
   k: number,
@@ -126,7 +126,7 @@ function denseAnswer(
 }
 
 function rankedAnswer(
-  model: Classifier,
+  model: ClassifierCore,
   decoder: 'leaf-up' | 'threshold',
   probabilities: RankedProbabilities,
   k: number,
@@ -152,7 +152,7 @@ function rankedAnswer(
   }
 }
 
-function pathLikelihood({ tree }: Classifier, closure: readonly number[], ending: (id: number) => number): number {
+function pathLikelihood({ tree }: ClassifierCore, closure: readonly number[], ending: (id: number) => number): number {
   const end = tree.ends(closure)[0]
   return Math.log(end === undefined ? leastProbability : Math.min(1, Math.max(leastProbability, ending(end))))
 }

@@ -6,7 +6,8 @@ import type * as ort from 'onnxruntime-web'
 import { RunError } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
 
-export type RuntimeName = 'native' | 'wasm'
+/** native: Node only. wasm: anywhere. webgpu: browsers that have it; operators that the GPU lacks run in wasm. */
+export type RuntimeName = 'native' | 'wasm' | 'webgpu'
 
 export interface Runtime {
   readonly name: RuntimeName
@@ -55,13 +56,15 @@ function load(name: RuntimeName): Promise<Runtime> {
   return promise
 }
 
+/** Packages for Node, by names that bundlers for browsers do not follow. */
+const nodePackages = { native: 'onnxruntime-node', wasm: 'onnxruntime-web', webgpu: 'onnxruntime-web/webgpu' }
+
 async function importRuntime(name: RuntimeName): Promise<typeof ort> {
-  const module =
-    name === 'native'
-      ? await import('onnxruntime-node')
-      : inNode
-        ? await import('onnxruntime-web')
-        : await import('onnxruntime-web/wasm')
+  const module = inNode
+    ? await import(/* @vite-ignore */ nodePackages[name])
+    : name === 'webgpu'
+      ? await import('onnxruntime-web/webgpu')
+      : await import('onnxruntime-web/wasm')
   return (
     'default' in module && module.default && 'InferenceSession' in (module.default as object) ? module.default : module
   ) as typeof ort

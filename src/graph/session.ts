@@ -49,10 +49,10 @@ export async function compile(
   const part = program(graph, outputs)
   const bytes = encodeOnnx(graph, part, options.weights)
   const threads = options.threads ?? 1
-  if (runtime.name === 'wasm' && runtime.ort.env.wasm.numThreads === undefined)
+  if (runtime.name !== 'native' && runtime.ort.env.wasm.numThreads === undefined)
     runtime.ort.env.wasm.numThreads = threads
   const sessionOptions: ort.InferenceSession.SessionOptions = {
-    executionProviders: [runtime.name === 'native' ? 'cpu' : 'wasm'],
+    executionProviders: runtime.name === 'native' ? ['cpu'] : runtime.name === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,

@@ -1,5 +1,5 @@
 /** What a classifier is made of, for verbs that look inside of it: explanations, exports. */
-import type { Tokenizer } from '../text/tokenizer.ts'
+import type { Tokenizer } from '../text/tokenizer-json.ts'
 import type { EncoderModel } from './encoder.ts'
 import type { NgramModel } from './ngram.ts'
 

@@ -2,13 +2,15 @@
  * The `ngram` model: a linear classifier on hashed word and character n-grams. It needs no native runtime and no download, and runs in browsers:
  * this file imports nothing of Node; `load` and `save` bring what they need.
  */
+
+import { readSafetensorsBytes } from '../checkpoint/safetensors-bytes.ts'
 import { Arena } from '../tensor/kernels/arena.ts'
 import { loadKernels } from '../tensor/kernels/load.ts'
 import { NgramFeaturizer } from '../text/ngram-featurizer.ts'
 import type { NgramOptions } from '../text/ngram-hasher.ts'
 import { originalSpans } from '../text/ngram-text.ts'
 import { InputError } from '../util/errors.ts'
-import { type NgramParts, ngramConfig, ngramTensors, readNgramParts } from './ngram-parts.ts'
+import { type NamedTensor, type NgramParts, ngramConfig, ngramTensors, readNgramParts } from './ngram-parts.ts'
 
 type ScoreKernel = (
   kept: number,
@@ -81,20 +83,6 @@ export class NgramModel {
   }
 
   /**
-   * Opens the model of a folder (config.json, model.safetensors).
-   * @throws InputError `NGRAM_CONFIG`, `NGRAM_TENSORS` if the files are not those of an ngram model.
-   */
-  static async load(folder: string): Promise<NgramModel> {
-    const { openCheckpoint } = await import('../checkpoint/checkpoint.ts')
-    const checkpoint = await openCheckpoint(folder)
-    try {
-      return await NgramModel.fromParts(await readNgramParts(checkpoint))
-    } finally {
-      await checkpoint.close()
-    }
-  }
-
-  /**
    * A model from the contents of its two files, without a file system: `config` is config.json parsed, `safetensors` the bytes of model.safetensors.
    * @throws InputError `NGRAM_CONFIG`, `NGRAM_TENSORS`, `SAFETENSORS_...`.
    * @example
@@ -102,17 +90,13 @@ export class NgramModel {
    * const model = await NgramModel.fromBytes(await config.json(), new Uint8Array(await file.arrayBuffer()))
    */
   static async fromBytes(config: Record<string, unknown>, safetensors: Uint8Array): Promise<NgramModel> {
-    const { readSafetensorsBytes } = await import('../checkpoint/safetensors-bytes.ts')
     const folder = 'model.safetensors'
     return NgramModel.fromParts(await readNgramParts({ folder, config, ...readSafetensorsBytes(safetensors, folder) }))
   }
 
-  /** Writes config.json and model.safetensors into an existing folder. */
-  async save(folder: string): Promise<void> {
-    const { writeSafetensors } = await import('../checkpoint/write-safetensors.ts')
-    const { writeFileAtomic } = await import('../util/atomic.ts')
-    await writeFileAtomic(`${folder}/config.json`, `${JSON.stringify(ngramConfig(this.#parts), undefined, 2)}\n`)
-    await writeSafetensors(`${folder}/model.safetensors`, ngramTensors(this.#parts))
+  /** What its two files hold: config.json, and the tensors of model.safetensors. */
+  files(): { config: Record<string, unknown>; tensors: NamedTensor[] } {
+    return { config: ngramConfig(this.#parts), tensors: ngramTensors(this.#parts) }
   }
 
   /** The same model with `by[unit]` added to every logit of a unit. */
@@ -153,6 +137,14 @@ export class NgramModel {
         sum += unitFactors[i]! * scores[unitProblems[i]!]!
       logits[at + unit] = sum
     }
+  }
+
+  /** The text's features: their columns and values, words and characters each of length one. A copy. */
+  features(text: string): { columns: Uint32Array; values: Float32Array } {
+    const { arena } = this.#featurizer.hasher
+    const kept = this.#featurizer.features(text)
+    const { columns, values } = this.#featurizer.hasher.scratch
+    return { columns: arena.u32(columns, kept).slice(), values: arena.f32(values, kept).slice() }
   }
 
   /**

@@ -3,7 +3,7 @@
  * takes weights and gradients through a small block buffer (2.6 times the plain loop's speed, copies included).
  */
 import { InputError } from '../util/errors.ts'
-import { loadWasm } from '../util/wasm.ts'
+import { loadWasmFile } from '../util/wasm.ts'
 import { adamWUpdate, type UpdateFactors } from './adamw.ts'
 
 export interface AdamWKernel {
@@ -61,7 +61,9 @@ export async function simdAdamW(lengths: readonly number[]): Promise<AdamWKernel
       data: { weights: lengths.reduce((sum, length) => sum + length, 0) },
     })
   const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / page), maximum: Math.ceil(bytes / page) })
-  const { adamWUpdate: update } = (await loadWasm(import.meta.url, './adamw.as.ts', memory)) as { adamWUpdate: Update }
+  const { adamWUpdate: update } = (await loadWasmFile(new URL('./adamw.wasm', import.meta.url), memory)) as {
+    adamWUpdate: Update
+  }
   const blockWeights = new Float32Array(memory.buffer, weightsAt, block)
   const blockGradient = new Float32Array(memory.buffer, gradientAt, block)
   return {

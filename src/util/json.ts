@@ -1,57 +1,9 @@
-/** JSON text to values, with line and column when it is malformed. */
+/** Reads JSON files; parsing itself needs no file system and stands in parse-json.ts. */
 import { readFile } from 'node:fs/promises'
-import { InputError, systemError } from './errors.ts'
+import { systemError } from './errors.ts'
+import { decodeUtf8, parseJson } from './parse-json.ts'
 
-/** Line and column, from 1, of a character offset. */
-export function placeOf(text: string, offset: number): { line: number; column: number } {
-  const before = text.slice(0, offset)
-  const line = before.split('\n').length
-  return { line, column: offset - before.lastIndexOf('\n') }
-}
-
-/** Parses JSON; throws InputError `JSON_MALFORMED` with file, line and column. A byte order mark is ignored. */
-export function parseJson(text: string, file: string): unknown {
-  const body = text.startsWith('\uFEFF') ? text.slice(1) : text
-  if (body.trim() === '')
-    throw new InputError('FILE_EMPTY', 'The file is empty, expected JSON', {
-      where: { file },
-      help: 'check that it was written completely',
-    })
-  try {
-    return JSON.parse(body)
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    const place = placeOf(body, faultOffset(body, message))
-    throw new InputError('JSON_MALFORMED', 'The file is not valid JSON', {
-      where: { file, ...place },
-      help: message
-        .replace(/,? ?\.*"[\s\S]*is not valid JSON$|\s+(in|after) JSON at position.*$/, '')
-        .replace(/\s*\(line.*$/, '')
-        .slice(0, 160),
-      cause: error,
-    })
-  }
-}
-
-/** Where parsing failed. The runtime does not always say: then it is the end of the shortest prefix with a wrong token. */
-function faultOffset(text: string, message: string): number {
-  const stated = /position (\d+)/.exec(message)?.[1]
-  if (stated !== undefined) return Number(stated)
-  if (!message.startsWith('Unexpected token')) return text.length
-  let sound = 0
-  let faulty = text.length
-  while (faulty - sound > 1) {
-    const middle = (sound + faulty) >> 1
-    try {
-      JSON.parse(text.slice(0, middle))
-      sound = middle
-    } catch (error) {
-      if (String(error).includes('Unexpected token')) faulty = middle
-      else sound = middle
-    }
-  }
-  return faulty - 1
-}
+export { decodeUtf8, parseJson, placeOf } from './parse-json.ts'
 
 /** Reads and parses a JSON file. Throws InputError `ENOENT`, `FILE_EMPTY`, `ENCODING` or `JSON_MALFORMED`. */
 export async function readJson(file: string): Promise<unknown> {
@@ -59,17 +11,4 @@ export async function readJson(file: string): Promise<unknown> {
     throw systemError(error) ?? error
   })
   return parseJson(decodeUtf8(bytes, file), file)
-}
-
-/** Decodes UTF-8 strictly; throws InputError `ENCODING` naming the file. */
-export function decodeUtf8(bytes: Uint8Array, file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new InputError('ENCODING', 'The file is not valid UTF-8', {
-      where: { file },
-      help: 'convert it, for example with: iconv -f latin1 -t utf-8',
-      cause,
-    })
-  }
 }

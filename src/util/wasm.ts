@@ -2,6 +2,20 @@
 import { RunError } from './errors.ts'
 
 /**
+ * Instantiates a kernel file with `memory` as its memory and returns its exports. Bundlers find the file where the caller writes
+ * `new URL('./x.wasm', import.meta.url)`; from src/, the built one is taken.
+ * @throws RunError `NOT_BUILT` when run from src/ before a build.
+ */
+export async function loadWasmFile(file: URL, memory: WebAssembly.Memory): Promise<WebAssembly.Exports> {
+  const url = import.meta.url.endsWith('.ts') ? new URL(file.href.replace('/src/', '/dist/')) : file
+  const bytes = await readModule(url).catch((cause: unknown) => {
+    throw new RunError('NOT_BUILT', 'The package is not built', { help: 'run: npm run build', cause })
+  })
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
+  return instance.exports
+}
+
+/**
  * Instantiates the module with `memory` as its memory and returns its exports.
  * @param caller the caller's `import.meta.url`.
  * @param source the AssemblyScript file, relative to the caller: './x.as.ts'.
@@ -12,15 +26,7 @@ export async function loadWasm(
   source: string,
   memory: WebAssembly.Memory,
 ): Promise<WebAssembly.Exports> {
-  const url = new URL(
-    source.replace(/\.as\.ts$/, '.wasm'),
-    caller.endsWith('.ts') ? caller.replace('/src/', '/dist/') : caller,
-  )
-  const bytes = await readModule(url).catch((cause: unknown) => {
-    throw new RunError('NOT_BUILT', 'The package is not built', { help: 'run: npm run build', cause })
-  })
-  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } })
-  return instance.exports
+  return loadWasmFile(new URL(source.replace(/\.as\.ts$/, '.wasm'), caller), memory)
 }
 
 /** The file's bytes; browsers fetch them. Node's file system is not imported by name, so that bundlers for browsers find nothing to resolve. */

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { headTargets } from '../../src/labels/head-targets.ts'
 import { LabelTree } from '../../src/labels/label-tree.ts'
 import { NgramModel } from '../../src/models/ngram.ts'
+import { saveNgramModel } from '../../src/models/ngram-files.ts'
 import { trainLinear } from '../../src/train/linear.ts'
 import { browserArguments, findBrowser } from './chromium.ts'
 
@@ -38,7 +39,7 @@ beforeAll(async () => {
   ) // prettier-ignore
   model = (await trainLinear({ texts: rows.map((row) => row.text), layout, targets, threads: 1 })).model
   folder = await mkdtemp(join(tmpdir(), 'espalier-browser-'))
-  await model.save(folder)
+  await saveNgramModel(model, folder)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
