@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type Matrix, MatrixKernels, matrix, multiply, transposed } from '../tensor/linear-algebra/index.ts'
 import { random } from '../tensor/random.ts'
 import { distillHead, divergence, logitGradient, logitsOf, probabilitiesOf } from './distill-head.ts'
-import { procrustes, rotateHead } from './procrustes.ts'
+import { type LinearHead, procrustes, rotateHead } from './procrustes.ts'
 
 let kernels: MatrixKernels
 beforeAll(async () => {
@@ -121,8 +121,7 @@ describe('distillHead', () => {
     const head = { weight: normal(2, 6, 'w'), bias: Float64Array.of(0, 1) }
     const teacher = probabilitiesOf(logitsOf(kernels, z, head), one)
     const features = multiply(kernels, z, turn)
-    const loss = (h: typeof head) =>
-      divergence(teacher, probabilitiesOf(logitsOf(kernels, features, h), one), 'softmax')
+    const loss = (h: LinearHead) => divergence(teacher, probabilitiesOf(logitsOf(kernels, features, h), one), 'softmax')
     const fitted = distillHead(kernels, features, teacher, head, one, { steps: 400, learningRate: 0.02 })
     expect(loss(fitted)).toBeLessThan(0.05 * loss(head))
   })

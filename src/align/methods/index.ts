@@ -1,0 +1,2 @@
+/** The methods of the verb align. */
+export { ftClassifier } from './ft-classifier.ts'
