@@ -2,17 +2,15 @@
 import { join } from 'node:path'
 import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import { writeCheckpointInto } from '../checkpoint/write-checkpoint.ts'
-import type { HeadLayout } from '../labels/head-layout.ts'
-import { formatPath, type LabelTree } from '../labels/label-tree.ts'
-import type { EncoderConfig, EncoderModel } from '../models/index.ts'
+import type { EncoderModel } from '../models/index.ts'
 import { encoderModel, loadWeights, openEncoder, readEncoderConfig } from '../models/index.ts'
 import { loadTokenizer, saveTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { InputError } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
+import { defaultMaxLength } from './classifier-config.ts'
 import type { Scorer } from './scorer.ts'
 
-/** Tokens per text unless the caller or the encoder says less. */
-export const defaultMaxLength = 128
+export { classifierConfig, defaultMaxLength } from './classifier-config.ts'
 
 export interface EncoderScorerParts {
   model: EncoderModel
@@ -23,21 +21,6 @@ export interface EncoderScorerParts {
   config: Record<string, unknown>
   threads: number
   training?: Record<string, unknown>
-}
-
-const architectureSuffix = 'ForSequenceClassification'
-
-/** The config.json of a trained classifier: the encoder's own, with the outputs named by their label paths. */
-export function classifierConfig(config: EncoderConfig, layout: HeadLayout, tree: LabelTree): Record<string, unknown> {
-  const names = Array.from(layout.unitNodes, (node) => formatPath(tree.path(node)))
-  const family = { bert: 'Bert', roberta: 'Roberta', distilbert: 'DistilBert' }[config.family]
-  return {
-    ...config.source,
-    architectures: [`${family}${architectureSuffix}`],
-    problem_type: layout.activation === 'sigmoid' ? 'multi_label_classification' : 'single_label_classification',
-    id2label: Object.fromEntries(names.map((name, unit) => [String(unit), name])),
-    label2id: Object.fromEntries(names.map((name, unit) => [name, unit])),
-  }
 }
 
 /** Makes a scorer of an encoder and its weights. */
