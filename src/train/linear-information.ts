@@ -52,11 +52,12 @@ export function learnWeights(
   const entryWeights = new Float32Array(slots.buffer)
   const weights = new Float32Array(features)
   const information = labelInformation(labels, options.smoothing)
+  const uninformative = options.uninformative || (labels.count === 2 ? 0.7 : 0.3)
   for (let feature = 0; feature < features; feature++) {
     const start = starts[feature]!
     const end = starts[feature + 1]!
     const rarity = Math.log((1 + rows) / (1 + frequencies[feature]!)) + 1
-    const weight = (share: number) => rarity * (options.uninformative + Math.sqrt(share))
+    const weight = (share: number) => rarity * (uninformative + Math.sqrt(share))
     const { all, without } = information(slots, start, end)
     weights[feature] = weight(all)
     for (let slot = start; slot < end; slot++) entryWeights[slot] = weight(without(slots[slot]!))

@@ -1,7 +1,7 @@
 /** What the sparse linear trainer can be told. One set of defaults, found by cross-validation on training data, serves all data sets. */
 
 export interface LinearOptions {
-  /** Cost of margin errors, C of the support vector machine; above 0. Two labels that exclude each other, one balanced problem, take half of it. Default 1. */
+  /** Cost of margin errors, C of the support vector machine; above 0. Two labels that exclude each other, one balanced problem, take a quarter of it. Default 1. */
   readonly cost: number
   /** Passes over the rows at most. Default 30. */
   readonly maxPasses: number
@@ -11,7 +11,7 @@ export interface LinearOptions {
   readonly minTexts: number
   /** Features at most; the rarest are left out. Default 2 million. */
   readonly maxFeatures: number
-  /** How much a feature that says nothing about the labels still counts, against one that says everything (1). Default 0.3. */
+  /** How much a feature that says nothing about the labels still counts, against one that says everything (1); 0 chooses: 0.7 for two labels, else 0.3. Default 0. */
   readonly uninformative: number
   /** Rows of the prior with which a feature's label distribution is smoothed. Default 5. */
   readonly smoothing: number
@@ -27,7 +27,7 @@ export const defaultLinearOptions: LinearOptions = {
   tolerance: 0.3,
   minTexts: 0,
   maxFeatures: 2_000_000,
-  uninformative: 0.3,
+  uninformative: 0,
   smoothing: 5,
   ancestors: 0.4,
   prune: 0,

@@ -126,7 +126,7 @@ export class BlockSolver {
     const touched = active.length * 2 > rows ? undefined : this.#touched([active, heldOut])
     this.#clear(active, touched, width)
     this.#label(problems, block)
-    this.#arena.f32(space.diagonals, 16).fill(0.5 / (block.twoWay ? options.cost / 2 : options.cost))
+    this.#arena.f32(space.diagonals, 16).fill(0.5 / (block.twoWay ? options.cost / 4 : options.cost))
     let passes = 0
     if (heldOut.length > 0) {
       const held = new Set(heldOut)
