@@ -10,6 +10,7 @@ import type { Faithfulness } from '../../explain/faithfulness.ts'
 import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
+import { costLine } from '../cost-line.ts'
 import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { explainMethod } from '../explain-option.ts'
@@ -100,11 +101,19 @@ async function runEvaluate(folder: string, source: string, flags: EvaluateFlags,
     const explained = method && (await faithfulnessOf(model, data, method, flags, session))
     session.settle()
     const page = flags.report === undefined ? {} : { report: flags.report }
+    const usage = model.scorer.usage?.()
     if (session.json) {
       const { rows: _rows, tree: _tree, metrics, ...facts } = report
-      return await session.printJson({ ...metrics, ...facts, ...page, ...(explained ? { explain: explained } : {}) })
+      return await session.printJson({
+        ...metrics,
+        ...facts,
+        ...page,
+        ...(usage ? { usage } : {}),
+        ...(explained ? { explain: explained } : {}),
+      })
     }
     await session.print(...metricLines(report.metrics, session.stdout))
+    if (usage) session.remark(costLine(usage))
     if (explained) await session.print(...faithfulnessLines(explained, session.stdout))
     if (flags.report !== undefined) await session.print(`report        ${flags.report}`)
   } finally {

@@ -6,6 +6,7 @@ import type { Classifier } from '../../classify/classifier.ts'
 import type { Prediction, PredictOptions } from '../../classify/options.ts'
 import { formatPath } from '../../labels/label-tree.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
+import { costLine } from '../cost-line.ts'
 import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { formatProbability } from '../format.ts'
@@ -159,7 +160,8 @@ async function printAnswers(
     const predictions: Answer[] = []
     for await (const part of answers) predictions.push(...part)
     session.settle()
-    return session.printJson({ multiLabel: model.settings.multiLabel, predictions })
+    const usage = model.scorer.usage?.()
+    return session.printJson({ multiLabel: model.settings.multiLabel, predictions, ...(usage ? { usage } : {}) })
   }
   for await (const part of answers) {
     const lines = jsonl
@@ -167,6 +169,8 @@ async function printAnswers(
       : part.flatMap((answer) => answerLines(answer, topK, session))
     await session.print(...lines)
   }
+  const usage = model.scorer.usage?.()
+  if (usage) session.remark(costLine(usage))
 }
 
 const longestQuote = 48
