@@ -10,8 +10,10 @@ import { InputError } from '../util/errors.ts'
 import { parseJson } from '../util/json.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { encoderModel } from './architectures.ts'
+import type { EncoderModel } from './encoder.ts'
 import { readEncoderConfig } from './encoder-config.ts'
 import { openEncoder } from './encoder-runtime.ts'
+import type { EncoderModelParts, ModelParts } from './model-parts.ts'
 import { loadWeights } from './weights.ts'
 
 export interface SentenceEncoderInfo {
@@ -20,6 +22,13 @@ export interface SentenceEncoderInfo {
   readonly pooling: 'mean' | 'cls'
   /** Tokens per text, the rest is cut. */
   readonly maxLength: number
+}
+
+export interface SentenceEncoderOptions extends RunOptions {
+  /** Default 1. */
+  threads?: number
+  /** The folder's classifier, if it is open already: its weights are then held once. */
+  classifier?: ModelParts
 }
 
 export interface SentenceEncoder extends SentenceEncoderInfo {
@@ -51,22 +60,30 @@ export async function describeSentenceEncoder(folder: string): Promise<SentenceE
  */
 export async function openSentenceEncoder(
   folder: string,
-  options: RunOptions & { threads?: number } = {},
+  options: SentenceEncoderOptions = {},
 ): Promise<SentenceEncoder> {
   const info = await describeSentenceEncoder(folder)
+  const config = readEncoderConfig(await readConfig(folder), join(folder, 'config.json'))
+  const model = encoderModel(config, { units: 0, pooling: info.pooling === 'mean' ? 'mean' : 'head' })
+  const { classifier } = options
+  const { weights, tokenizer } = classifier?.kind === 'encoder' ? classifier : await readParts(folder, model, options)
+  const encoder = await openEncoder(model, weights, 'pooled', options)
+  return {
+    ...info,
+    tokens: (text, most) => tokenizer.encode(text, most),
+    embed: (tokens, run = {}) => encoder.run(tokens, run),
+    close: () => encoder.close(),
+  }
+}
+
+async function readParts(
+  folder: string,
+  model: EncoderModel,
+  options: RunOptions,
+): Promise<Pick<EncoderModelParts, 'weights' | 'tokenizer'>> {
   const checkpoint = await openCheckpoint(folder, options)
   try {
-    const config = readEncoderConfig(checkpoint.config, join(folder, 'config.json'))
-    const model = encoderModel(config, { units: 0, pooling: info.pooling === 'mean' ? 'mean' : 'head' })
-    const weights = await loadWeights(model, checkpoint, options)
-    const tokenizer = await loadTokenizer(folder)
-    const encoder = await openEncoder(model, weights, 'pooled', options)
-    return {
-      ...info,
-      tokens: (text, most) => tokenizer.encode(text, most),
-      embed: (tokens, run = {}) => encoder.run(tokens, run),
-      close: () => encoder.close(),
-    }
+    return { weights: await loadWeights(model, checkpoint, options), tokenizer: await loadTokenizer(folder) }
   } finally {
     await checkpoint.close()
   }

@@ -1,7 +1,10 @@
 /** What the server answers: the shapes that clients of text-embeddings-inference and OpenAI expect, and values equal to those of the library. */
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadClassifier } from '../../src/classify/load-classifier.ts'
 import { predict } from '../../src/classify/predict.ts'
+import { espalier } from '../cli/espalier.ts'
+import { jsonl, tickets } from '../cli/tickets.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { serveForTest, type TestServer, ticketModels } from './serving.ts'
 
@@ -153,6 +156,34 @@ describe('/v1/embeddings', () => {
       code: 'MODEL_UNKNOWN',
       help: 'did you mean "mini"?',
     })
+  })
+})
+
+describe('a merged model with a head for each task', () => {
+  it('answers under MODEL:HEAD, and embeds under its own name', async () => {
+    const other = join(folder, 'mini-other')
+    const rows = tickets.map(({ text, labels: [path] }) => ({ text, labels: [['other', path![0]!]] }))
+    const options = ['--encoder', models.mini, '--epochs', '1', '--out', other, '--threads', '1']
+    expect((await espalier(['train', write('other.jsonl', jsonl(rows)), ...options])).status).toBe(0)
+    const merged = join(folder, 'merged')
+    const recipe = {
+      merge_method: 'linear',
+      models: [models.mini, other].map((model) => ({ model, parameters: { weight: 0.5 } })),
+    }
+    const done = await espalier(['merge', write('recipe.yml', JSON.stringify(recipe)), merged])
+    expect(done.status, done.stderr).toBe(0)
+    const heads = await serveForTest({ models: { merged } })
+    const { data } = await (await fetch(`${heads.url}/v1/models`)).json()
+    const names = data.map(({ id }: { id: string }) => id)
+    expect(names).toHaveLength(2)
+    const answers = await Promise.all(names.map((model: string) => heads.post('/v1/classify', { input: texts, model })))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    expect(answers.map(({ body }) => body.data[0].path[0]).sort()).toContain('other')
+    const { status, body } = await heads.post('/embed', { inputs: texts, model: 'merged' })
+    expect([status, body.length]).toEqual([200, 3])
+    const refused = await heads.post('/v1/classify', { input: texts, model: 'merged' })
+    expect([refused.status, refused.body.error.code]).toEqual([424, 'NO_CLASSIFIER'])
+    await heads.server.close()
   })
 })
 

@@ -1,9 +1,9 @@
 /** A batch of requests to answers: texts that need the same computation run together, and a fault of one request stays its own. */
 import { toErrorRecord } from '../../util/errors.ts'
-import { classifyBody, predictBody, scoreTexts } from './classify-answer.ts'
+import { classifyBodies, predictBodies } from './classify-answer.ts'
 import { embedBody, embedTexts, rerankBody } from './embed-answer.ts'
 import type { ServedModel } from './open-model.ts'
-import type { Answer, WorkItem } from './protocol.ts'
+import type { Answer, ClassifyTask, EmbedTask, PredictTask, RerankTask, WorkItem } from './protocol.ts'
 
 /** One answer per item, in order. Never rejects for a fault of an item. */
 export async function answerItems(model: ServedModel, items: readonly WorkItem[]): Promise<Answer[]> {
@@ -21,12 +21,11 @@ export async function answerItems(model: ServedModel, items: readonly WorkItem[]
   return answers
 }
 
-/** Indices of items whose texts go through the same session, in order of arrival. */
+/** Indices of items that ask for the same of different texts, in order of arrival. */
 function groupsOf(items: readonly WorkItem[]): number[][] {
   const groups = new Map<string, number[]>()
-  for (const [index, { head, strict, task }] of items.entries()) {
-    const classifies = task.kind === 'predict' || task.kind === 'classify'
-    const key = classifies ? `labels ${strict} ${head ?? ''}` : `vectors ${strict}`
+  for (const [index, item] of items.entries()) {
+    const key = groupKey(item)
     const group = groups.get(key)
     if (group) group.push(index)
     else groups.set(key, [index])
@@ -34,37 +33,35 @@ function groupsOf(items: readonly WorkItem[]): number[][] {
   return [...groups.values()]
 }
 
+function groupKey({ head = '', strict, task }: WorkItem): string {
+  if (task.kind === 'predict') return `predict ${task.rawScores} ${strict} ${head}`
+  if (task.kind === 'classify') return `classify ${task.topK} ${task.minConfidence ?? ''} ${strict} ${head}`
+  return `vectors ${strict}`
+}
+
 async function answerGroup(model: ServedModel, items: readonly WorkItem[]): Promise<Answer[]> {
-  const { head, strict, task: first } = items[0]!
-  const textsOf = ({ task }: WorkItem) => (task.kind === 'rerank' ? [task.query, ...task.texts] : task.texts)
-  const texts = items.flatMap(textsOf)
-  let at = 0
-  const next = ({ length }: { length: number }) => {
-    at += length
-    return [at - length, at] as const
-  }
-  if (first.kind === 'predict' || first.kind === 'classify') {
+  const { head, strict } = items[0]!
+  const tasks = items.map(({ task }) => task)
+  const texts = tasks.flatMap((task) => (task.kind === 'rerank' ? [task.query, ...task.texts] : task.texts))
+  const { kind } = tasks[0]!
+  if (kind === 'predict' || kind === 'classify') {
     const classifier = model.classifier(head)
     if (strict) await model.refuseLong(texts, classifier.scorer.maxLength)
-    const scores = await scoreTexts(classifier, texts)
-    return items.map((item) => {
-      const rows = scores.slice(...next(item.task.texts))
-      const { task } = item
-      if (task.kind === 'predict') return { body: predictBody(classifier, rows, task), tokens: 0 }
-      if (task.kind === 'classify') return { body: classifyBody(classifier, rows, task), tokens: 0 }
-      throw new TypeError(`A ${task.kind} task stands among labels`)
-    })
+    const bodies =
+      kind === 'predict'
+        ? await predictBodies(classifier, texts, tasks as PredictTask[])
+        : await classifyBodies(classifier, texts, tasks as ClassifyTask[])
+    return bodies.map((body) => ({ body, tokens: 0 }))
   }
   const encoder = await model.encoder()
   if (strict) await model.refuseLong(texts, encoder.maxLength)
   const { vectors, tokens } = await embedTexts(encoder, texts)
-  return items.map((item) => {
-    const [from, to] = next(textsOf(item))
-    const counted = tokens.slice(from, to).reduce((sum, count) => sum + count, 0)
-    const own = vectors.slice(from, to)
-    const { task } = item
-    if (task.kind === 'rerank') return { body: rerankBody(own, task), tokens: counted }
-    if (task.kind === 'embed') return { body: embedBody(own, task), tokens: counted }
-    throw new TypeError(`A ${task.kind} task stands among vectors`)
+  let at = 0
+  return (tasks as (EmbedTask | RerankTask)[]).map((task) => {
+    const from = at
+    at += task.texts.length + (task.kind === 'rerank' ? 1 : 0)
+    const own = vectors.slice(from, at)
+    const body = task.kind === 'rerank' ? rerankBody(own, task) : embedBody(own, task)
+    return { body, tokens: tokens.slice(from, at).reduce((sum, count) => sum + count, 0) }
   })
 }

@@ -5,8 +5,7 @@ import { readConfig } from '../../checkpoint/checkpoint.ts'
 import type { Classifier } from '../../classify/classifier.ts'
 import { settingsFile } from '../../classify/classifier.ts'
 import { loadClassifier, localFolder } from '../../classify/load-classifier.ts'
-import { headNames, openHeads } from '../../classify/merged-heads.ts'
-import { ngramModelType } from '../../models/ngram-parts.ts'
+import { loadTasks, taskNames } from '../../classify/load-tasks.ts'
 import { describeSentenceEncoder, openSentenceEncoder, type SentenceEncoder } from '../../models/sentence-encoder.ts'
 import { loadTokenizer, type Tokenizer } from '../../text/tokenizer.ts'
 import { InputError } from '../../util/errors.ts'
@@ -30,18 +29,18 @@ export interface ServedModel {
 export async function openServedModel(source: string, threads: number): Promise<ServedModel> {
   const folder = await localFolder(source, {})
   const config = await readConfig(folder)
-  const isNgram = config['model_type'] === ngramModelType
-  const heads = await headNames(folder)
+  const isEncoder = !String(config['model_type']).startsWith('espalier-')
+  const heads = await taskNames(folder)
   const labels = config['id2label']
   const outputs = typeof labels === 'object' && labels !== null ? Object.keys(labels).length : 0
   const isTrained = await stat(join(folder, settingsFile)).then(
     () => true,
     () => false,
   )
-  const classifies = isNgram || isTrained || (heads.length === 0 && outputs > 1 && isClassifier(config))
+  const classifies = !isEncoder || isTrained || (heads.length === 0 && outputs > 1 && isClassifier(config))
   const own = classifies ? await loadClassifier(folder, { threads }) : undefined
-  const opened = heads.length > 0 ? await openHeads(folder, heads, { threads }) : new Map<string, Classifier>()
-  const embedding = isNgram ? undefined : await describeSentenceEncoder(folder)
+  const tasks = heads.length > 0 ? await loadTasks(folder, { threads }) : undefined
+  const embedding = isEncoder ? await describeSentenceEncoder(folder) : undefined
   const maxLength = own?.scorer.maxLength ?? embedding?.maxLength
   const description: ModelDescription = {
     kind: own?.scorer.kind ?? String(config['model_type']),
@@ -56,22 +55,22 @@ export async function openServedModel(source: string, threads: number): Promise<
   return {
     description,
     classifier(head) {
-      const found = head === undefined ? own : opened.get(head)
-      if (found) return found
+      if (head !== undefined && tasks) return tasks.classifier(head)
+      if (own) return own
       throw new InputError('NO_CLASSIFIER', 'The model has no classification head, so it gives no labels', {
         help: heads.length > 0 ? `name one of its heads: ${heads.join(', ')}` : 'ask it for embeddings instead',
       })
     },
     encoder() {
-      if (isNgram)
+      if (!isEncoder)
         throw new InputError(
           'NO_EMBEDDING',
-          'An ngram model has no embeddings: it weighs n-grams, it makes no vectors',
+          `The model has no embeddings: it is of the kind ${description.kind}, no encoder`,
           {
             help: 'serve an encoder beside it, and name that in "model"',
           },
         )
-      encoder ??= openSentenceEncoder(folder, { threads })
+      encoder ??= openSentenceEncoder(folder, { threads, ...(own ? { classifier: own.scorer.parts } : {}) })
       return encoder
     },
     async refuseLong(texts, most) {
@@ -86,7 +85,7 @@ export async function openServedModel(source: string, threads: number): Promise<
     },
     async close() {
       await own?.close()
-      for (const head of opened.values()) await head.close()
+      await tasks?.close()
       const open = await encoder?.catch(() => undefined) // one that failed to open has nothing to close
       await open?.close()
     },
