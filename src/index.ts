@@ -45,6 +45,9 @@ export { renderExplanations } from './explain/render-explanations.ts'
 export type { HeadLayout, UnitGroup } from './labels/head-layout.ts'
 export { formatPath, type LabelNode, LabelTree, type LabelTreeJson } from './labels/label-tree.ts'
 export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'
+export type { ExpertMethod, RouterStatistics } from './merge/experts/expert-method.ts'
+export type { MergeExpertsOptions, MergeExpertsResult } from './merge/experts/merge-experts.ts'
+export * from './merge/experts/methods/index.ts'
 export {
   type MergeOptions,
   type MergeResult,
@@ -53,6 +56,7 @@ export {
   materializeTask,
   merge,
   mergedTasks,
+  mergeExperts,
   mergeRecipe,
   planMerge,
   planRecipe,

@@ -398,7 +398,7 @@ export async function openSuite({
       maxLength,
     })
     const rows = [...banking, ...roles.base.flatMap((domain) => ofDomain(clinc.train, domain))]
-    await trainInto(baseFolder, { config }, tokenizer, taskRows(rows, tokenizer), {
+    await trainInto(baseFolder, { config }, taskRows(rows, tokenizer), {
       epochs: settings.baseEpochs,
       learningRate: settings.baseRate,
       seed,
@@ -416,7 +416,7 @@ export async function openSuite({
     const task = taskOf(name)
     const target = join(folder, name)
     if (!existsSync(target))
-      await trainInto(target, { folder: baseFolder }, tokenizer, task.train, {
+      await trainInto(target, { folder: baseFolder }, task.train, {
         epochs: settings.taskEpochs,
         seed,
         copyFrom: baseFolder,
@@ -473,7 +473,6 @@ export interface SuiteTraining {
 export async function trainInto(
   folder: string,
   source: { config: EncoderConfig } | { folder: string },
-  tokenizer: Pick<Tokenizer, 'vocabularySize'>,
   rows: Rows,
   { epochs, seed, schedule = 'linear', learningRate = settings.taskRate, files, copyFrom, labels }: SuiteTraining,
 ): Promise<void> {
@@ -501,7 +500,6 @@ export async function trainInto(
     options: { ...defaults, epochs, learningRate, schedule, seed, threads: 1 },
   })
   const model = encoderModel(result.config, { units, pooling: 'mean' })
-  if (tokenizer.vocabularySize !== result.config.vocabularySize) throw new Error('The tokenizer is of another encoder')
   await writeCheckpoint(folder, {
     config: {
       ...result.config.source,

@@ -1,6 +1,7 @@
 /** The methods of every verb, found by name. Each describes itself; nothing about one is written here. */
 import type { HeadMethod } from '../classify/head-method.ts'
 import type { ExplainMethod } from '../explain/explain-method.ts'
+import type { ExpertMethod } from '../merge/experts/expert-method.ts'
 import { InputError } from '../util/errors.ts'
 import type { MethodInfo } from '../util/method.ts'
 import { didYouMean } from '../util/suggest.ts'
@@ -23,6 +24,11 @@ export async function mergeMethods(): Promise<MethodFactory[]> {
   return Object.values(await import('../merge/methods/index.ts')) as unknown as MethodFactory[]
 }
 
+/** The methods of `merge --experts`. */
+export async function expertMethods(): Promise<MethodFactory<ExpertMethod>[]> {
+  return Object.values(await import('../merge/experts/methods/index.ts')) as unknown as MethodFactory<ExpertMethod>[]
+}
+
 /** The methods of `explain`. */
 export async function explainMethods(): Promise<MethodFactory<ExplainMethod>[]> {
   return Object.values(await import('../explain/methods/index.ts')) as MethodFactory<ExplainMethod>[]
@@ -31,9 +37,12 @@ export async function explainMethods(): Promise<MethodFactory<ExplainMethod>[]> 
 /** The methods of all verbs, by verb and name. */
 export async function allMethods(): Promise<MethodFactory[]> {
   const key = ({ info }: MethodFactory) => `${info.verb} ${info.name}`
-  return [...(await headMethods()), ...(await mergeMethods()), ...(await explainMethods())].sort((a, b) =>
-    key(a) < key(b) ? -1 : 1,
-  )
+  return [
+    ...(await headMethods()),
+    ...(await mergeMethods()),
+    ...(await expertMethods()),
+    ...(await explainMethods()),
+  ].sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }
 
 /** The method of that name. Throws InputError `METHOD_UNKNOWN`. */

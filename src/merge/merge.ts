@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { InputError } from '../util/errors.ts'
 import type { RunMergeOptions } from './engine/run-merge.ts'
+import type { MergeExpertsOptions, MergeExpertsResult } from './experts/merge-experts.ts'
 import type { MergeMethod } from './merge-method.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
@@ -116,6 +117,21 @@ export async function materializeTask(
 export async function mergedTasks(folder: string): Promise<readonly MergedTask[]> {
   const { readTaskIndex } = await import('./tasks/task-index.ts')
   return (await readTaskIndex(folder)).tasks
+}
+
+/**
+ * Merges the experts of every layer of a Mixtral-like checkpoint into fewer. The result is a checkpoint of the same architecture whose config
+ * says the new number, the same for all layers; the router has one row for each group, the mean of its members' by usage. Shared experts and all
+ * else stay.
+ *
+ * @param folder the checkpoint.
+ * @throws InputError `EXPERTS_NONE`, `EXPERTS_SHAPE`, `OPTION_RANGE`, `EXPERTS_STATISTICS`, and those of reading checkpoints.
+ * @example
+ * const { groups } = await mergeExperts('mixtral', { experts: 4, method: mSmoe(), out: 'smaller' })
+ */
+export async function mergeExperts(folder: string, options: MergeExpertsOptions): Promise<MergeExpertsResult> {
+  const { reduceExperts } = await import('./experts/merge-experts.ts')
+  return reduceExperts(folder, options)
 }
 
 /** The engine is loaded when a merge is planned or run, so that importing the package stays quick. */

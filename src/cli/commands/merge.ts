@@ -1,12 +1,14 @@
 /** `espalier merge`: a recipe in, a checkpoint's folder out; or, with --plan, what that would do. */
 import type { Command } from 'commander'
+import type { RouterStatistics } from '../../merge/experts/expert-method.ts'
 import type { MergeResult } from '../../merge/merge.ts'
 import type { Conflict, MergePlan } from '../../merge/plan/merge-plan.ts'
 import { formatPlace, InputError, InterruptedError } from '../../util/errors.ts'
+import { readJson } from '../../util/json.ts'
 import { typedCommand } from '../command-name.ts'
 import { examples } from '../examples.ts'
 import { formatBytes, formatNumber, formatSeconds, plural } from '../format.ts'
-import { bytesIn, wholeIn } from '../option-values.ts'
+import { bytesIn, collect, wholeIn } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { facts } from '../table.ts'
 import { wrap } from '../text-width.ts'
@@ -22,6 +24,10 @@ interface MergeFlags {
   strictMergekit?: boolean
   task?: string
   base?: string
+  experts?: number
+  method?: string
+  methodOption?: string[]
+  statistics?: string
 }
 
 export function configure(command: Command, session: Session): void {
@@ -43,6 +49,18 @@ export function configure(command: Command, session: Session): void {
     .option('--force', 'replace an output folder that espalier wrote')
     .option('--task <NAME>', "write one task's checkpoint from a folder merged by emr, tall_mask, bitdelta or the like")
     .option('--base <DIR>', 'with --task: the base that was merged on, if it is no longer where it was')
+    .option(
+      '--experts <N>',
+      'leave a mixture of experts (a folder) with N experts a layer',
+      wholeIn('--experts', { least: 1 }),
+    )
+    .option('--method <NAME>', 'with --experts: m-smoe, mc-smoe or sub-moe (default: m-smoe)')
+    .option(
+      '--method-option <KEY=VALUE>',
+      'with --experts: an option of the method; may be given several times',
+      collect,
+    )
+    .option('--statistics <FILE>', 'with --experts: JSON, of each layer {usage, logits?, outputs?}')
     .addHelpText(
       'after',
       examples([
@@ -56,6 +74,12 @@ export function configure(command: Command, session: Session): void {
 
 async function runMerge(file: string, out: string | undefined, flags: MergeFlags, session: Session): Promise<void> {
   if (flags.task !== undefined) return materialize(file, flags.task, out, flags, session)
+  if (flags.experts !== undefined) return fewerExperts(file, flags.experts, out, flags, session)
+  const alone = (['method', 'methodOption', 'statistics'] as const).find((key) => flags[key] !== undefined)
+  if (alone !== undefined)
+    throw new InputError('USAGE', `--${alone === 'methodOption' ? 'method-option' : alone} belongs to --experts`, {
+      help: 'a recipe names its method as merge_method',
+    })
   if (flags.base !== undefined)
     throw new InputError('USAGE', '--base belongs to --task', { help: 'a recipe names its base as base_model' })
   const { readRecipe } = await import('../../merge/recipe/read-recipe.ts')
@@ -123,6 +147,61 @@ async function materialize(
         (label) => session.stdout.paint('dim', label),
       ),
     )
+}
+
+/** A mixture of experts with fewer of them. */
+async function fewerExperts(
+  folder: string,
+  experts: number,
+  out: string | undefined,
+  flags: MergeFlags,
+  session: Session,
+): Promise<void> {
+  if (flags.plan)
+    throw new InputError('USAGE', '--plan belongs to a recipe, not to --experts', { help: 'leave one of them out' })
+  if (out === undefined)
+    throw new InputError('USAGE', 'Missing argument OUT', {
+      help: 'name the folder to write: espalier merge MODEL OUT --experts N',
+    })
+  const { mergeExperts } = await import('../../merge/merge.ts')
+  const { expertMethods, findMethod } = await import('../methods.ts')
+  const { parseMethodOptions } = await import('../method-options.ts')
+  const factory = findMethod(await expertMethods(), (flags.method ?? 'm-smoe').replaceAll('_', '-'))
+  const method = factory(parseMethodOptions(factory.info.name, factory.schema, flags.methodOption ?? []))
+  const { force, statistics } = flags
+  const result = await mergeExperts(folder, {
+    ...session.run,
+    ...given({ force }),
+    experts,
+    method,
+    out,
+    ...(statistics === undefined ? {} : { statistics: (await readJson(statistics)) as RouterStatistics[] }),
+  })
+  session.settle()
+  if (session.json) return session.printJson(result)
+  const room = session.stdout.columns - 12
+  await session.print(
+    ...facts(
+      [
+        [
+          'merged',
+          `${plural(result.groups.length, 'layer')}, ${formatBytes(result.bytesBefore)} to ${formatBytes(result.bytes)}`,
+        ],
+        [
+          'groups',
+          result.groups.flatMap(({ layer, groupOf, cores }) =>
+            wrap(
+              `${layer}: ${cores.map((_, g) => groupOf.flatMap((group, e) => (group === g ? [e] : [])).join('+')).join('  ')}`,
+              room,
+            ),
+          ),
+        ],
+        ['model', result.folder],
+        ['next', `espalier inspect ${result.folder}`],
+      ],
+      (label) => session.stdout.paint('dim', label),
+    ),
+  )
 }
 
 /** Only the options that were given. */

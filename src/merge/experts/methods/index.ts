@@ -1,0 +1,2 @@
+export { mcSmoe, mSmoe } from './m-smoe.ts'
+export { subMoe } from './sub-moe.ts'
