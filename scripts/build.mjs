@@ -33,4 +33,12 @@ for (const source of filesEnding(join(root, 'src'), '.as.ts')) {
   ])
 }
 run('tsc', ['-p', 'tsconfig.build.json'])
+// The studio's page is built again only when it, or what it takes from src/, has changed.
+const page = join(root, 'dist/studio/index.html')
+const pageSources = [
+  ...['.ts', '.svelte', '.css', '.html', '.mjs'].flatMap((ending) => filesEnding(join(root, 'studio'), ending)),
+  ...filesEnding(join(root, 'src/evaluate/report-page'), '.ts'),
+]
+if (!existsSync(page) || pageSources.some((file) => statSync(file).mtimeMs > statSync(page).mtimeMs))
+  run('vite', ['build', 'studio'])
 chmodSync(join(root, 'dist/cli/main.js'), 0o755)

@@ -34,6 +34,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./serve.ts'),
   },
   {
+    name: 'studio',
+    summary: 'Look at a folder of runs in the browser',
+    load: () => import('./studio.ts'),
+  },
+  {
     name: 'inspect',
     summary: 'Describe a classifier, a checkpoint, a data file or a label tree',
     load: () => import('./inspect.ts'),
