@@ -7,11 +7,13 @@ import { partsOf } from '../tasks/forms.ts'
 import type { KeptHead, MergePlan, PlannedTensor, TensorSource } from './merge-plan.ts'
 
 /** Memory of the process before any block is read. */
-const processBytes = 80e6
+const processBytes = 84e6
 /** Of a worker thread and its code. */
 const workerBytes = 20e6
 /** Of the counters of a selection, for each model. */
-const counterBytes = 0.5e6
+const counterBytes = 0.7e6
+/** Of the counters of a statistic over the whole model, for each model: in a thread, and once more for each thread's sum. */
+const surveyBytes = 0.27e6
 const longestBlock = 32_768
 const shortestBlock = 4_096
 /** Elements that a thread works through in a second, over all models; measured on one core of a small server. */
@@ -39,7 +41,10 @@ export function estimate(
   let widest = 0
   let most = 0
   let matrixDoubles = 0
-  for (const { name, action, keys, options, shape, dtype, sources, base } of tensors) {
+  let wholeBytes = 0
+  let factorBytes = 0
+  let rowBytes = 0
+  for (const { name, action, keys, options, shape, dtype, work, sources, base } of tensors) {
     const count = shape.reduce((product, size) => product * size, 1)
     const read = base ? [...sources, base] : sources
     for (const source of read) readBytes += count * elementBytes(source)
@@ -51,15 +56,28 @@ export function estimate(
     most = Math.max(most, read.length)
     if (method.definition.matrix && shape.length >= 2 && count > 0)
       matrixDoubles = Math.max(matrixDoubles, method.definition.matrix(shape[0]!, count / shape[0]!, sources.length))
+    if (method.definition.memory === 'tensor')
+      wholeBytes = Math.max(wholeBytes, count * (3 * read.length + 8) * (work === 'F64' ? 8 : 4))
+    factorBytes = Math.max(
+      factorBytes,
+      read.map(loraBytes).reduce((sum, bytes) => sum + bytes, 0),
+    )
+    for (const source of read) if (source.kind === 'rows') rowBytes += source.part.byteLength + source.row.byteLength
     widest = Math.max(widest, shape.length < 2 ? count : count / Math.max(1, shape[0]!))
   }
   for (const { tensors } of heads)
     for (const { shape, source } of tensors)
       writeBytes += shape.reduce((product, size) => product * size, 1) * elementBytes(source)
   const { definition } = method
+  const surveyed = tensors.some(
+    ({ action, options }) => action === 'merge' && (definition.surveys?.(options as never).length ?? 0) > 0,
+  )
   const peak = (threads: number, blockLength: number) => {
     const held = definition.memory === 'row' ? Math.max(blockLength, widest) : blockLength
-    return processBytes + threads * (workerBytes + (held * (most + 6) + matrixDoubles) * 8 + most * counterBytes)
+    const counters = most * (counterBytes + (surveyed ? 2 * surveyBytes : 0))
+    const thread =
+      workerBytes + (held * (most + 6) + matrixDoubles) * 8 + counters + wholeBytes + factorBytes + rowBytes
+    return processBytes + rowBytes + (surveyed ? (threads + 1) * most * surveyBytes : 0) + threads * thread
   }
   const wanted = Math.max(1, Math.min(limits.threads ?? availableParallelism(), tensors.length))
   const { threads, blockLength } = fitMemory(peak, wanted, limits.maxMemory)
@@ -72,6 +90,11 @@ export function estimate(
     peakBytes: Math.round(peak(threads, blockLength)),
     seconds: 0.3 + (elements * (definition.passes ?? 1)) / speed,
   }
+}
+
+/** Of an adapter's factors, which are held while a tensor is read. */
+function loraBytes(source: TensorSource): number {
+  return source.kind === 'lora' ? source.rank * (source.rows + source.columns) * 8 : 0
 }
 
 /** As many threads as fit, then as long blocks as fit. */
