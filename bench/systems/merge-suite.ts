@@ -93,12 +93,12 @@ const rowsOf = (file: string): Row[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Row)
 
-/** The encoder's weights of a checkpoint, without its classifier. */
-export async function readWeights(folder: string): Promise<Map<string, Float32Array>> {
+/** The encoder's weights of a checkpoint, without its classifier unless asked for. */
+export async function readWeights(folder: string, head = false): Promise<Map<string, Float32Array>> {
   const checkpoint = await openCheckpoint(folder)
   const weights = new Map<string, Float32Array>()
   for (const name of checkpoint.tensors.keys())
-    if (!name.startsWith('classifier.')) weights.set(name, await checkpoint.readFloat32(name))
+    if (head || !name.startsWith('classifier.')) weights.set(name, await checkpoint.readFloat32(name))
   await checkpoint.close()
   return weights
 }
@@ -114,7 +114,7 @@ export function scaled(base: Weights, merged: Weights, lambda: number): Map<stri
 }
 
 /** Runs texts through an encoder whose weights change from call to call. */
-class Features {
+export class Features {
   private readonly weights: Map<string, Float32Array>
   private readonly runtime: Awaited<ReturnType<typeof openEncoder>>
 
@@ -152,7 +152,26 @@ const classify = (features: Float32Array, { weight, bias }: Head): number => {
   return best
 }
 
-const accuracyOf = (features: readonly Float32Array[], head: Head, targets: Int32Array): number =>
+export interface Score {
+  readonly accuracy: number
+  /** In nats. */
+  readonly loss: number
+}
+
+function scoreOf(features: readonly Float32Array[], { weight, bias }: Head, targets: Int32Array): Score {
+  let [hits, loss] = [0, 0]
+  for (const [i, vector] of features.entries()) {
+    const scores = Array.from(bias, (start, unit) =>
+      vector.reduce((sum, x, j) => sum + x * weight[unit * vector.length + j]!, start),
+    )
+    const top = Math.max(...scores)
+    loss += top + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - top), 0)) - scores[targets[i]!]!
+    if (scores.indexOf(top) === targets[i]) hits++
+  }
+  return { accuracy: hits / targets.length, loss: loss / targets.length }
+}
+
+export const accuracyOf = (features: readonly Float32Array[], head: Head, targets: Int32Array): number =>
   features.filter((vector, i) => classify(vector, head) === targets[i]).length / targets.length
 
 export class MergeSuite {
@@ -201,25 +220,25 @@ export class MergeSuite {
     return mean(await this.accuracies(weights, split, tasks))
   }
 
-  /** Mean accuracy and mean negative log-likelihood of the right answers, on the first `count` texts of each task. */
-  async fitness(weights: Weights, split: Split, count: number): Promise<{ accuracy: number; loss: number }> {
-    let hits = 0
-    let loss = 0
-    for (const { head, [split]: rows } of this.specialists) {
-      const features = await this.features.of(weights, everyNth(rows.tokens, count))
-      const targets = everyNth(Array.from(rows.targets), count)
-      for (const [i, vector] of features.entries()) {
-        const scores = Array.from(head.bias, (bias, unit) =>
-          vector.reduce((sum, x, j) => sum + x * head.weight[unit * vector.length + j]!, bias),
-        )
-        const top = Math.max(...scores)
-        const total = scores.reduce((sum, score) => sum + Math.exp(score - top), 0)
-        loss += top + Math.log(total) - scores[targets[i]!]!
-        if (scores.indexOf(top) === targets[i]) hits++
+  /** Mean accuracy and negative log-likelihood of the right answers, on `count` texts of each task. */
+  async fitness(weights: Weights, split: Split, count: number): Promise<Score> {
+    const scores: Score[] = []
+    for (const task of this.specialists) {
+      const rows = task[split]
+      const part = {
+        tokens: everyNth(rows.tokens, count),
+        targets: Int32Array.from(everyNth(Array.from(rows.targets), count)),
       }
+      scores.push(scoreOf(await this.features.of(weights, part.tokens), task.head, part.targets))
     }
-    const texts = this.specialists.length * count
-    return { accuracy: hits / texts, loss: loss / texts }
+    return { accuracy: mean(scores.map((score) => score.accuracy)), loss: mean(scores.map((score) => score.loss)) }
+  }
+
+  /** The same for one task; a classifier among the weights takes the place of the task's. */
+  async score(weights: Weights, task: Specialist, split: Split): Promise<Score> {
+    const [weight, bias] = [weights.get('classifier.weight'), weights.get('classifier.bias')]
+    const { tokens, targets } = task[split]
+    return scoreOf(await this.features.of(weights, tokens), weight && bias ? { weight, bias } : task.head, targets)
   }
 
   /** The pooled vectors of texts. */
@@ -291,11 +310,11 @@ export const lambdas = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.3, 1.6, 2, 2.5, 
 const everyNth = <T>(values: readonly T[], count: number): T[] =>
   Array.from({ length: count }, (_, i) => values[Math.floor((i * values.length) / count)]!)
 
-/** Merges folders into a temporary one and reads the result. */
+/** Merges folders into a temporary one and reads the result; with `head` the classifiers of one task are merged and read too. */
 export async function mergeFolders(
   method: MergeMethod,
   models: readonly ModelToMerge[],
-  options: { base?: string; seed?: number },
+  { head = false, ...options }: { base?: string; seed?: number; head?: boolean },
 ): Promise<Map<string, Float32Array>> {
   const folder = await mkdtemp(join(tmpdir(), 'espalier-suite-'))
   try {
@@ -303,10 +322,10 @@ export async function mergeFolders(
       ...options,
       method,
       out: join(folder, 'merged'),
-      head: { kind: 'keep-per-task' },
+      ...(head ? {} : { head: { kind: 'keep-per-task' as const } }),
       threads: 1,
     })
-    return await readWeights(join(folder, 'merged'))
+    return await readWeights(join(folder, 'merged'), head)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -345,7 +364,11 @@ function ridge(features: readonly Float32Array[], targets: Int32Array, units: nu
   return { weight, bias }
 }
 
+/** Widths of the encoder: `wide` is twice `small` (the default). */
+export type SuiteSize = 'small' | 'wide'
+
 export interface SuiteOptions {
+  size?: SuiteSize
   data?: string
   cache?: string
   seed: number
@@ -372,6 +395,7 @@ export async function openSuite({
   data = '../shared/data',
   cache = 'bench/.cache',
   seed,
+  size = 'small',
 }: SuiteOptions): Promise<MergeSuite> {
   const clinc = Object.fromEntries(
     (['train', 'dev', 'test'] as const).map((split) => [split, rowsOf(join(data, 'clinc150', `${split}.jsonl.gz`))]),
@@ -379,7 +403,8 @@ export async function openSuite({
   const domains = [...new Set(clinc.train.map(({ labels }) => labels[0]![0]!))].sort()
   const roles = rolesOf(domains, seed)
   const key = createHash('sha256').update(JSON.stringify({ settings, roles })).digest('hex').slice(0, 8)
-  const folder = join(cache, 'merge-suite', `${seed}-${key}`)
+  const folder = join(cache, 'merge-suite', `${seed}-${key}${size === 'small' ? '' : `-${size}`}`)
+  const factor = size === 'wide' ? 2 : 1
   const baseFolder = join(folder, 'base')
   const ofDomain = (rows: readonly Row[], domain: string) => rows.filter(({ labels }) => labels[0]![0] === domain)
   if (!existsSync(baseFolder)) {
@@ -392,9 +417,9 @@ export async function openSuite({
       vocabularySize: tokenizer.vocabularySize,
       padTokenId: tokenizer.padId,
       layers,
-      hiddenSize,
+      hiddenSize: factor * hiddenSize,
       heads,
-      intermediateSize,
+      intermediateSize: factor * intermediateSize,
       maxLength,
     })
     const rows = [...banking, ...roles.base.flatMap((domain) => ofDomain(clinc.train, domain))]

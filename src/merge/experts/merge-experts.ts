@@ -1,4 +1,5 @@
 /** Leaves a mixture-of-experts checkpoint with fewer experts: layer by layer, a plain checkpoint of the same architecture comes out. */
+import * as v from 'valibot'
 import { type Checkpoint, openCheckpoint } from '../../checkpoint/checkpoint.ts'
 import { writeCheckpoint } from '../../checkpoint/write-checkpoint.ts'
 import type { TensorEntry } from '../../checkpoint/write-safetensors.ts'
@@ -122,6 +123,13 @@ export async function reduceExperts(folder: string, options: MergeExpertsOptions
   }
 }
 
+const finite = v.pipe(v.number(), v.finite())
+const statisticsSchema = v.object({
+  usage: v.array(v.pipe(finite, v.minValue(0))),
+  logits: v.optional(v.array(v.array(finite))),
+  outputs: v.optional(v.array(v.array(finite))),
+})
+
 function checkOptions(
   { experts, statistics }: MergeExpertsOptions,
   layers: number,
@@ -139,19 +147,25 @@ function checkOptions(
       where: { key: 'statistics' },
       help: 'give the statistics of each layer',
     })
-  if (statistics.length !== layers)
-    throw fault(`Expected statistics of ${layers} layers, received ${statistics.length}`)
-  for (const { usage, logits = [], outputs } of statistics) {
-    const sound = (values: readonly number[]) => values.every(Number.isFinite)
-    if (usage.length !== before || !sound(usage) || usage.some((u) => u < 0))
-      throw fault(`Expected the usage of ${before} experts, numbers of at least 0`)
-    if (logits.some((row) => row.length !== before || !sound(row)))
-      throw fault(`Expected finite logits of ${before} experts for each token`)
-    if (
-      outputs &&
-      (outputs.length !== before || outputs.some((row) => row.length !== outputs[0]!.length || !sound(row)))
+  if (!Array.isArray(statistics) || statistics.length !== layers)
+    throw fault(
+      `Expected statistics of ${layers} layers, received ${Array.isArray(statistics) ? statistics.length : 'another value'}`,
     )
-      throw fault(`Expected a finite mean output of each of ${before} experts`)
+  for (const [layer, given] of statistics.entries()) {
+    const parsed = v.safeParse(statisticsSchema, given)
+    if (!parsed.success) {
+      const issue = parsed.issues[0]
+      throw fault(`Layer ${layer}, ${v.getDotPath(issue) ?? 'all of it'}: ${issue.message}`)
+    }
+    const { usage, logits = [], outputs = usage.map(() => []) } = parsed.output
+    for (const [name, list] of Object.entries({ usage, outputs, 'a row of logits': logits[0] ?? usage }))
+      if (list.length !== before)
+        throw fault(`Layer ${layer}: expected ${name} of ${before} experts, received ${list.length}`)
+    if (
+      [...logits, usage].some((row) => row.length !== before) ||
+      outputs.some((row) => row.length !== outputs[0]!.length)
+    )
+      throw fault(`Layer ${layer}: rows differ in length`)
   }
 }
 

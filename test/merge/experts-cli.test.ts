@@ -1,0 +1,57 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { writeCheckpoint } from '../../src/checkpoint/write-checkpoint.ts'
+import { random } from '../../src/tensor/random.ts'
+import { document, espalier, failure } from '../cli/espalier.ts'
+
+let folder: string
+let model: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'espalier-experts-'))
+  model = join(folder, 'mixtral')
+  const tensor = (name: string, shape: number[]) => {
+    const numbers = random(name)
+    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => numbers.normal(i))
+    return { name, dtype: 'F32' as const, shape, data }
+  }
+  const prefix = 'model.layers.0.mlp'
+  await writeCheckpoint(model, {
+    config: { model_type: 'qwen2_moe', num_experts: 4, num_experts_per_tok: 1 },
+    tensors: [
+      tensor(`${prefix}.gate.weight`, [4, 6]),
+      ...[0, 1, 2, 3].flatMap((e) => [
+        tensor(`${prefix}.experts.${e}.gate_proj.weight`, [5, 6]),
+        tensor(`${prefix}.experts.${e}.up_proj.weight`, [5, 6]),
+        tensor(`${prefix}.experts.${e}.down_proj.weight`, [6, 5]),
+      ]),
+    ],
+  })
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+it('merges experts on the command line, for people and for programs', async () => {
+  const statistics = join(folder, 'statistics.json')
+  await writeFile(statistics, JSON.stringify([{ usage: [0.1, 0.4, 0.3, 0.2] }]))
+  const out = join(folder, 'smaller')
+  const result = await document(['merge', model, out, '--experts', '2', '--statistics', statistics])
+  expect(result.groups[0].cores).toEqual([1, 2])
+  expect(result.bytes).toBeLessThan(result.bytesBefore)
+  const clusters = join(folder, 'clusters')
+  const args = ['merge', model, clusters, '--experts', '2', '--method', 'sub_moe', '--method-option', 'rank=0.5']
+  const { status, stdout } = await espalier(args)
+  expect(status).toBe(0)
+  expect(stdout).toContain('model.layers.0:')
+})
+
+it('says what is wrong', async () => {
+  const out = join(folder, 'never')
+  expect((await failure(['merge', model, out, '--experts', '9'])).code).toBe('OPTION_RANGE')
+  expect((await failure(['merge', model, out, '--experts', '2', '--method', 'sub-mole'])).code).toBe('METHOD_UNKNOWN')
+  expect((await failure(['merge', model, out, '--method', 'm-smoe'])).code).toBe('USAGE')
+  const statistics = join(folder, 'wrong.json')
+  await writeFile(statistics, '{"usage": 3}')
+  const args = ['merge', model, out, '--experts', '2', '--statistics', statistics]
+  expect((await failure(args)).code).toBe('EXPERTS_STATISTICS')
+})
