@@ -8,7 +8,7 @@ const src = fileURLToPath(new URL('../src', import.meta.url))
 // From the top floor to the ground: the command line starts the other faces. Folders of one floor do not import each other, save where listed in `order`.
 const floors = [
   ['cli'],
-  ['serve', 'cluster'],
+  ['serve', 'cluster', 'browser'],
   [
     'classify',
     'merge',

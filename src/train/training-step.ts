@@ -2,7 +2,7 @@
  * One update of an encoder: forward and backward passes of a batch in parts (micro-batches), gradients added up on the host, then the optimiser.
  * The token table stays outside the graph: the rows of a batch are fed, and the gradient comes back for those rows only.
  */
-import { compile, Graph, gradients, type Session } from '../graph/index.ts'
+import { compile, Graph, gradients, type RuntimeName, type Session } from '../graph/index.ts'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { EncoderModel } from '../models/encoder.ts'
 import { encoderThreads } from '../models/threads.ts'
@@ -25,6 +25,8 @@ export interface StepSetup {
   readonly microBatchSize: number
   readonly seed: number
   readonly threads: number
+  /** Default: see `compile`. */
+  readonly runtime?: RuntimeName
 }
 
 export interface StepResult {
@@ -62,7 +64,7 @@ export class TrainingStep {
 
   /** Builds and compiles the graph. */
   static async create(setup: StepSetup, optimizer: Optimizer, { onProgress }: RunOptions = {}): Promise<TrainingStep> {
-    const { model, weights, rules, layout, threads } = setup
+    const { model, weights, rules, layout, threads, runtime } = setup
     const graph = new Graph()
     const built = model.build(graph, { dropout: true })
     const loss = headLoss(built.logits!, layout)
@@ -77,6 +79,7 @@ export class TrainingStep {
     ])
     const session = await compile(graph, outputs, {
       threads: encoderThreads(model.config, threads),
+      ...(runtime === undefined ? {} : { runtime }),
       ...(onProgress ? { onProgress } : {}),
     })
     const buffers = new Map(trained.map(([name]) => [name, new Float32Array(weights.get(name)!.length)]))
