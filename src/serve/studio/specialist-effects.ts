@@ -9,6 +9,7 @@ import { headsFolder } from '../../classify/load-tasks.ts'
 import type { RowAnswer } from '../../classify/row-answer.ts'
 import { formatPath } from '../../labels/label-tree.ts'
 import { mergeRecipe } from '../../merge/merge.ts'
+import type { Recipe } from '../../merge/recipe/recipe.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import { answerOf, type TextJob } from './answer-text.ts'
@@ -30,7 +31,8 @@ export async function specialistEffects(
   options: RunOptions,
 ): Promise<SpecialistEffects> {
   const start = performance.now()
-  const recipe = recipeOf(record, sources)
+  const recorded = recipeOf(record, sources)
+  const recipe: Recipe = head === undefined ? recorded : { ...recorded, head: { kind: 'keep-per-task' } }
   const model = await openModel(folder, head, options)
   const whole = await answerOf(model, text, 2)
   const [first, second] = whole.top

@@ -99,6 +99,16 @@ export async function studioApp(options: StudioOptions = {}): Promise<Studio> {
   }
   const recordOf = (folder: string): Promise<Record<string, unknown>> =>
     readObject(join(folder, 'espalier.json')).catch(() => ({}))
+  /** The record of the training behind a model, or behind one head of a merged one. */
+  const trainedBy = async (
+    folder: string,
+    head: string | undefined,
+  ): Promise<{ record: Record<string, unknown>; place: string }> => {
+    const record = await recordOf(folder)
+    const sources = head === undefined ? [] : await mergeSources(record, around(folder))
+    const own = sources.find(({ key, found }) => found && key === head)
+    return own ? { record: await recordOf(own.folder), place: own.folder } : { record, place: folder }
+  }
   const around = (folder: string): string[] => [...new Set([...places, dirname(folder), folder])]
 
   const app = new Hono()
@@ -227,13 +237,15 @@ export async function studioApp(options: StudioOptions = {}): Promise<Studio> {
   app.post('/api/neighbours', async (c) => {
     const { id, ...asked } = await readBody(c.req.raw, textBody, mostBodyBytes)
     const { folder } = await answering(id)
-    const record = await recordOf(folder)
-    const [recorded] = await recordedFiles(record, around(folder))
-    if (!recorded?.path)
-      throw new InputError(
-        'STUDIO_DATA',
-        `The training rows cannot be shown: ${recorded === undefined ? 'the run does not say what it was trained on' : `${recorded.file}: ${recorded.why}`}`,
-      )
+    const { record, place } = await trainedBy(folder, asked.head)
+    const [recorded] = await recordedFiles(record, around(place))
+    if (!recorded?.path) {
+      const why =
+        recorded === undefined ? 'the run does not say what it was trained on' : `${recorded.file}: ${recorded.why}`
+      throw new InputError('STUDIO_DATA', `The training rows cannot be shown: ${why}`, {
+        help: 'put the file back where it was when the model was trained',
+      })
+    }
     const { path } = recorded
     return stream(c.req.raw.signal, (run) =>
       long.run('neighbours', { folder, file: path, read: readOptionsOf(record['command']), ...given(asked) }, run),
