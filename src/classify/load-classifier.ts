@@ -13,6 +13,8 @@ import type { Scorer } from './scorer.ts'
 export interface LoadOptions extends RunOptions {
   /** Threads to compute with. Default: the machine's cores. */
   threads?: number
+  /** One task of a multi-task model, see `loadTasks`. */
+  task?: string | undefined
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -24,13 +26,14 @@ const exists = (path: string): Promise<boolean> =>
 /**
  * Loads a classifier from a folder that `train` wrote, from a Hugging Face classification checkpoint (its `id2label` becomes the label tree),
  * or from `hf:ORG/NAME`.
- * @throws InputError `ENOENT`, `MODEL_FORMAT`, `CLASSIFIER_FORMAT`, and the errors of checkpoints and label trees.
+ * @throws InputError `ENOENT`, `MODEL_FORMAT`, `CLASSIFIER_FORMAT`, `TASK_UNNAMED`, `TASK_UNKNOWN`, and the errors of checkpoints and label trees.
  * @example
  * const model = await loadClassifier('demo-out/model')
  */
 export async function loadClassifier(source: string, options: LoadOptions = {}): Promise<Classifier> {
   throwIfAborted(options.signal)
   const folder = await localFolder(source, options)
+  if (options.task !== undefined) return (await import('./load-tasks.ts')).openTask(folder, options.task, options)
   const file = join(folder, 'config.json')
   const config = (await readJson(file)) as Record<string, unknown>
   if (await exists(join(folder, settingsFile))) {
@@ -40,6 +43,14 @@ export async function loadClassifier(source: string, options: LoadOptions = {}):
       ? ((await readJson(join(folder, recordFile))) as Record<string, unknown>)
       : {}
     return checked(new Classifier(tree, settings, scorer, record), folder)
+  }
+  if (await exists(join(folder, 'heads'))) {
+    const tasks = await (await import('./load-tasks.ts')).taskNames(folder)
+    throw new InputError('TASK_UNNAMED', `The model has ${tasks.length} tasks, expected the name of one`, {
+      where: { file: folder },
+      help: `name one (--task ${tasks[0]}): ${tasks.join(', ')}`,
+      data: { known: tasks },
+    })
   }
   const { tree, settings } = plainCheckpoint(config, file)
   return checked(new Classifier(tree, settings, await openScorer(folder, config, options), {}), folder)

@@ -17,6 +17,7 @@ import {
 } from '../models/index.ts'
 import { toFloat32 } from '../tensor/dtypes.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import { recordFile } from '../util/atomic.ts'
 import { InputError } from '../util/errors.ts'
 import { readJson } from '../util/json.ts'
 import { didYouMean } from '../util/suggest.ts'
@@ -88,6 +89,13 @@ export async function loadTasks(
   }
 }
 
+/** The classifier of one task alone; closing it closes the encoder. */
+export async function openTask(folder: string, task: string, options: LoadOptions = {}): Promise<Classifier> {
+  const model = await loadTasks(folder, { ...options, tasks: [task] })
+  const { tree, settings, scorer, record } = model.classifier(task)
+  return new Classifier(tree, settings, { ...scorer, close: () => model.close() }, record)
+}
+
 function checkTask(task: string, known: readonly string[], folder: string): void {
   if (known.includes(task)) return
   throw new InputError('TASK_UNKNOWN', `The model has no task "${task}"`, {
@@ -104,6 +112,8 @@ interface TaskHead extends Awaited<ReturnType<typeof readClassifierFiles>> {
   readonly tensors: ReadonlyMap<string, { shape: readonly number[]; values: Float32Array }>
   /** config.json of the encoder with the labels of this head. */
   readonly config: Record<string, unknown>
+  /** What made the merged model. */
+  readonly record: Record<string, unknown>
 }
 
 async function readHead(folder: string, task: string, checkpoint: Checkpoint): Promise<TaskHead> {
@@ -123,7 +133,8 @@ async function readHead(folder: string, task: string, checkpoint: Checkpoint): P
   const config = { ...checkpoint.config, ...((await readJson(configFile)) as object) }
   const trained = await stat(join(target, settingsFile)).catch(() => undefined)
   const files = trained ? await readClassifierFiles(target) : plainCheckpoint(config, configFile)
-  return { task, folder: target, tensors, config, ...files }
+  const record = (await readJson(join(folder, recordFile)).catch(() => ({}))) as Record<string, unknown>
+  return { task, folder: target, tensors, config, record, ...files }
 }
 
 class MultiTask implements MultiTaskModel {
@@ -170,8 +181,8 @@ class MultiTask implements MultiTaskModel {
       const own = { model, weights, tokenizer, maxLength, config: headConfig(head, config), threads }
       if (isLinear(model, tensors)) {
         shared ??= new SharedEncoder(await openEncoder(model, weights, 'pooled', { ...options, threads }), tokenizer)
-        classifiers.set(task, new Classifier(tree, settings, headScorer(own, shared), {}))
-      } else classifiers.set(task, new Classifier(tree, settings, await encoderScorer(own, options), {}))
+        classifiers.set(task, new Classifier(tree, settings, headScorer(own, shared), head.record))
+      } else classifiers.set(task, new Classifier(tree, settings, await encoderScorer(own, options), head.record))
     }
     return new MultiTask(folder, classifiers, shared)
   }

@@ -1,4 +1,5 @@
 /** The methods of every verb, found by name. Each describes itself; nothing about one is written here. */
+import type { AlignMethod } from '../align/align-method.ts'
 import type { HeadMethod } from '../classify/head-method.ts'
 import type { ExplainMethod } from '../explain/explain-method.ts'
 import type { ExpertMethod } from '../merge/experts/expert-method.ts'
@@ -34,6 +35,11 @@ export async function explainMethods(): Promise<MethodFactory<ExplainMethod>[]> 
   return Object.values(await import('../explain/methods/index.ts')) as MethodFactory<ExplainMethod>[]
 }
 
+/** The methods of `align`. */
+export async function alignMethods(): Promise<MethodFactory<AlignMethod>[]> {
+  return Object.values(await import('../align/methods/index.ts')) as unknown as MethodFactory<AlignMethod>[]
+}
+
 /** The methods of all verbs, by verb and name. */
 export async function allMethods(): Promise<MethodFactory[]> {
   const key = ({ info }: MethodFactory) => `${info.verb} ${info.name}`
@@ -41,6 +47,7 @@ export async function allMethods(): Promise<MethodFactory[]> {
     ...(await headMethods()),
     ...(await mergeMethods()),
     ...(await expertMethods()),
+    ...(await alignMethods()),
     ...(await explainMethods()),
   ].sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }

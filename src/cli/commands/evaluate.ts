@@ -7,21 +7,26 @@ import type { Dataset } from '../../data/dataset.ts'
 import type { Curve } from '../../evaluate/report.ts'
 import type { ExplainMethod } from '../../explain/explain-method.ts'
 import type { Faithfulness } from '../../explain/faithfulness.ts'
+import { type DecoderName, decoderNames } from '../../labels/decode.ts'
 import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
 import { costLine } from '../cost-line.ts'
-import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
+import { addDataOptions, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { explainMethod } from '../explain-option.ts'
 import { faithfulnessLines } from '../faithfulness-lines.ts'
 import { metricLines } from '../metric-lines.ts'
 import { collect, numberIn, oneOf, wholeIn } from '../option-values.ts'
+import type { RateFlags } from '../rate-prompts.ts'
 import type { Session } from '../session.ts'
 
-interface EvaluateFlags extends DataFlags {
+interface EvaluateFlags extends RateFlags {
+  task?: string
   report?: string
   minConfidence?: number
+  decoder?: DecoderName
+  beam?: number
   unknownLabels?: 'error' | 'skip'
   batch?: number
   threads?: number
@@ -36,6 +41,7 @@ export function configure(command: Command, session: Session): void {
     .usage('MODEL DATA [--report FILE] [--json]')
     .argument('<MODEL>', "a trained classifier's folder, or hf:ORG/NAME")
     .argument('<DATA>', 'labelled texts: .jsonl, .json, .csv, .tsv (each also .gz), or .parquet')
+    .option('--task <NAME>', 'the task of a multi-task model, as a merge of classifiers makes it')
     .option('--report <FILE>', 'write a page to read: label tree, worst siblings, rows, curves (.html)')
     .option(
       '--min-confidence <P>',
@@ -51,9 +57,26 @@ export function configure(command: Command, session: Session): void {
       '--explain <METHOD>',
       'measure how faithful explanations by this method are, beside random ones, see: espalier help explain',
     )
+    .option(
+      '--hp-score <FRAMEWORK>',
+      'with a chat model: how elaborate a prompt each row needs, in place of the metrics: manual, or adaptive',
+      oneOf('--hp-score', ['manual', 'adaptive']),
+    )
+    .option('--hp-penalty <P>', 'added for a row that no prompt solves', numberIn('--hp-penalty', { least: 0 }))
+    .option('--hp-rows <N>', 'rows rated (default: 100)', wholeIn('--hp-rows', { least: 1 }))
     .option('--explain-option <KEY=VALUE>', 'an option of that method; may be given several times', collect)
     .option('--explain-rows <N>', 'rows drawn for it (default: 100)', wholeIn('--explain-rows', { least: 1 }))
     .option('--seed <N>', 'seed of that drawing (default: 0)', wholeIn('--seed', { least: 0 }))
+    .option(
+      '--decoder <NAME>',
+      'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: as trained)',
+      oneOf('--decoder', decoderNames),
+    )
+    .option(
+      '--beam <N>',
+      'nodes kept on each level, by the decoder top-down and by xr-linear (default: 1, and as trained)',
+      wholeIn('--beam', { least: 1 }),
+    )
     .option('--batch <N>', 'texts scored together (default: 64)', wholeIn('--batch', { least: 1 }))
     .option(
       '--threads <N>',
@@ -66,6 +89,7 @@ export function configure(command: Command, session: Session): void {
       examples([
         'espalier evaluate model test.jsonl.gz',
         'espalier evaluate model test.csv --report report.html',
+        'espalier evaluate merged trec-test.jsonl --task trec',
         'espalier evaluate model test.jsonl --explain occlusion',
         'espalier evaluate model test.jsonl --json | jq .macroF1',
       ]),
@@ -74,6 +98,10 @@ export function configure(command: Command, session: Session): void {
 }
 
 async function runEvaluate(folder: string, source: string, flags: EvaluateFlags, session: Session): Promise<void> {
+  if (flags.hpScore !== undefined) {
+    const { ratePrompts } = await import('../rate-prompts.ts')
+    return ratePrompts(folder, source, flags, session)
+  }
   if (flags.report !== undefined) await checkReportPath(flags.report)
   if (flags.explain === undefined && (flags.explainOption ?? flags.explainRows ?? flags.seed) !== undefined)
     throw new InputError('USAGE', '--explain-option, --explain-rows and --seed need --explain')
@@ -82,14 +110,17 @@ async function runEvaluate(folder: string, source: string, flags: EvaluateFlags,
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { evaluate } = await import('../../classify/evaluate.ts')
   const data = await readDataset(source, { ...readOptionsOf(flags), requireLabels: true, ...remarksOnly(session.run) })
-  const { minConfidence, unknownLabels, batch, threads } = flags
-  const model = await loadClassifier(folder, { ...session.run, threads })
+  const { minConfidence, unknownLabels, batch, threads, beam } = flags
+  const decoder = flags.decoder && { name: flags.decoder, beam }
+  const model = await loadClassifier(folder, { ...session.run, threads, task: flags.task })
   try {
     const curves = flags.report === undefined ? undefined : await curvesOf(folder)
     const report = await evaluate(model, data, {
       ...session.run,
       command: typedCommand(),
       minConfidence,
+      decoder,
+      beam,
       unknownLabels,
       batch,
       curves,

@@ -39,6 +39,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./studio.ts'),
   },
   {
+    name: 'align',
+    summary: 'Fit the heads of a merged model with a few texts of each task',
+    load: () => import('./align.ts'),
+  },
+  {
     name: 'inspect',
     summary: 'Describe a classifier, a checkpoint, a data file or a label tree',
     load: () => import('./inspect.ts'),

@@ -25,13 +25,17 @@ export function configure(command: Command, session: Session): void {
     .action((path: string, flags: DataFlags) => runInspect(path, flags, session))
 }
 
-type Kind = 'classifier' | 'checkpoint' | 'data' | 'labels'
+type Kind = 'classifier' | 'tasks' | 'checkpoint' | 'data' | 'labels'
 
 async function runInspect(path: string, flags: DataFlags, session: Session): Promise<void> {
   switch (await kindOf(path, flags)) {
     case 'classifier': {
       const { inspectClassifier } = await import('../inspect/classifier.ts')
       return inspectClassifier(path, session)
+    }
+    case 'tasks': {
+      const { inspectTasks } = await import('../inspect/tasks.ts')
+      return inspectTasks(path, session)
     }
     case 'checkpoint': {
       const { inspectCheckpoint } = await import('../inspect/checkpoint.ts')
@@ -60,6 +64,7 @@ async function kindOf(path: string, flags: DataFlags): Promise<Kind> {
 async function kindOfFolder(folder: string): Promise<Kind> {
   const names = await readdir(folder)
   if (names.includes('classifier.json')) return 'classifier'
+  if (names.includes('heads') && names.includes('config.json')) return 'tasks'
   if (names.some((name) => /^(adapter_)?config\.json$|\.(safetensors|bin)$/.test(name))) return 'checkpoint'
   const { findSplits } = await import('../../data/sources.ts')
   const { labels, ...splits } = await findSplits(folder)

@@ -4,27 +4,29 @@ import { addAbortSignal } from 'node:stream'
 import type { Command } from 'commander'
 import type { Classifier } from '../../classify/classifier.ts'
 import type { Prediction, PredictOptions } from '../../classify/options.ts'
+import { type DecoderName, decoderNames } from '../../labels/decode.ts'
 import { formatPath } from '../../labels/label-tree.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
+import { answerInBatches, type Question } from '../answer-in-batches.ts'
 import { costLine } from '../cost-line.ts'
 import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { formatProbability } from '../format.ts'
-import { numberIn, wholeIn } from '../option-values.ts'
+import { numberIn, oneOf, wholeIn } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { printable, textWidth, truncate } from '../text-width.ts'
 
 interface PredictFlags extends DataFlags {
   input?: string
+  task?: string
   topK: number
   minConfidence?: number
+  decoder?: DecoderName
+  beam?: number
   batch?: number
   threads?: number
   jsonl?: boolean
 }
-
-/** Texts predicted and printed together when they come from a file or a pipe. */
-const streamBatch = 1024
 
 export function configure(command: Command, session: Session): void {
   command
@@ -35,11 +37,22 @@ export function configure(command: Command, session: Session): void {
       '--input <FILE>',
       'predict every row of a data file (.jsonl, .csv, .tsv, .parquet; - is JSONL on standard input)',
     )
+    .option('--task <NAME>', 'the task of a multi-task model (default: every task answers)')
     .option('--top-k <K>', 'show the K most probable labels of each text', wholeIn('--top-k', { least: 1 }), 1)
     .option(
       '--min-confidence <P>',
       'stop at the first label that is less probable than this, 0 to 1; the answer may then be an inner label, or none (default: as trained)',
       numberIn('--min-confidence', { least: 0, most: 1 }),
+    )
+    .option(
+      '--decoder <NAME>',
+      'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: as trained)',
+      oneOf('--decoder', decoderNames),
+    )
+    .option(
+      '--beam <N>',
+      'nodes kept on each level, by the decoder top-down and by xr-linear (default: 1, and as trained)',
+      wholeIn('--beam', { least: 1 }),
     )
     .option('--batch <N>', 'texts scored together (default: 64)', wholeIn('--batch', { least: 1 }))
     .option(
@@ -55,14 +68,10 @@ export function configure(command: Command, session: Session): void {
         'espalier predict model "book a table for two"',
         'espalier predict model --input tickets.csv --text body --jsonl > answers.jsonl',
         'cat questions.txt | espalier predict model --top-k 3',
+        'espalier predict merged "book a table for two" --task clinc150',
       ]),
     )
     .action((model: string, texts: string[], flags: PredictFlags) => runPredict(model, texts, flags, session))
-}
-
-interface Question {
-  text: string
-  id?: string
 }
 
 async function runPredict(folder: string, texts: string[], flags: PredictFlags, session: Session): Promise<void> {
@@ -71,10 +80,16 @@ async function runPredict(folder: string, texts: string[], flags: PredictFlags, 
   const questions = await openQuestions(texts, flags, session)
   const { loadClassifier } = await import('../../classify/load-classifier.ts')
   const { predict } = await import('../../classify/predict.ts')
-  const { batch, threads, topK, minConfidence } = flags
+  const { batch, threads, topK, minConfidence, beam } = flags
+  const decoder = flags.decoder && { name: flags.decoder, beam }
   // How far a batch is says nothing of the whole.
-  const options: PredictOptions = { batch, threads, topK, minConfidence, ...remarksOnly(session.run) }
-  const model = await loadClassifier(folder, options)
+  const options: PredictOptions = { batch, threads, topK, minConfidence, decoder, beam, ...remarksOnly(session.run) }
+  const { taskNames } = await import('../../classify/load-tasks.ts')
+  if (flags.task === undefined && (await taskNames(folder)).length > 0) {
+    const { predictTasks } = await import('../predict-tasks.ts')
+    return predictTasks(folder, questions, options, { jsonl: flags.jsonl ?? false }, session)
+  }
+  const model = await loadClassifier(folder, { ...options, task: flags.task })
   try {
     const answers = answerInBatches(questions, (part) => predict(model, part, options), session)
     await printAnswers(answers, model, flags, session)
@@ -121,34 +136,6 @@ async function* linesOfStdin(signal: AbortSignal): AsyncGenerator<Question> {
 }
 
 type Answer = Question & Prediction
-
-async function* answerInBatches(
-  questions: AsyncIterable<Question> | Iterable<Question>,
-  answer: (texts: string[]) => Promise<Prediction[]>,
-  session: Session,
-): AsyncGenerator<Answer[]> {
-  let batch: Question[] = []
-  let done = 0
-  const flush = async (): Promise<Answer[]> => {
-    throwIfAborted(session.run.signal)
-    const predictions = await answer(batch.map(({ text }) => text))
-    const answers = batch.map(({ text, id }, index) => ({
-      ...(id === undefined ? {} : { id }),
-      text,
-      ...predictions[index]!,
-    }))
-    done += batch.length
-    if (done > streamBatch || batch.length === streamBatch)
-      session.run.onProgress({ step: 'predict', done, unit: 'texts' })
-    batch = []
-    return answers
-  }
-  for await (const question of questions) {
-    batch.push(question)
-    if (batch.length === streamBatch) yield await flush()
-  }
-  if (batch.length > 0) yield await flush()
-}
 
 async function printAnswers(
   answers: AsyncIterable<Answer[]>,
