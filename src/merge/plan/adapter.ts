@@ -5,6 +5,7 @@ import { readJsonObject } from '../../checkpoint/checkpoint.ts'
 import { openSafetensors } from '../../checkpoint/safetensors-file.ts'
 import type { TensorInfo } from '../../checkpoint/safetensors-header.ts'
 import { InputError } from '../../util/errors.ts'
+import { backbonePrefix } from './tensor-names.ts'
 
 export interface LoraFactors {
   /** rank x in */
@@ -12,15 +13,17 @@ export interface LoraFactors {
   /** out x rank */
   readonly b: TensorInfo
   readonly scale: number
-  /** The weight is stored as in x out (Conv1D), so the product is transposed. */
+  /** The weight is stored as in x out (Conv1D, embeddings), so the product is transposed. */
   readonly transposed: boolean
 }
 
 export interface Adapter {
   readonly folder: string
+  /** The backbone's prefix in its names, such as `bert.`. */
+  readonly prefix: string
   /** Factors by the name of the weight. */
   readonly factors: ReadonlyMap<string, LoraFactors>
-  /** Tensors that the adapter replaces as a whole (`modules_to_save`). */
+  /** Tensors that the adapter replaces as a whole: `modules_to_save`, trained biases. */
   readonly replaced: ReadonlyMap<string, TensorInfo>
 }
 
@@ -46,21 +49,19 @@ export async function openAdapter(folder: string): Promise<Adapter> {
   await opened.close()
   const factors = new Map<string, LoraFactors>()
   const replaced = new Map<string, TensorInfo>()
-  const halves = new Map<string, { a?: TensorInfo; b?: TensorInfo }>()
+  const halves = new Map<string, { a?: TensorInfo; b?: TensorInfo; embedding: boolean }>()
   for (const [stored, info] of opened.tensors) {
     const name = stored.replace(wrapper, '')
     const found = /^(.*)\.lora_(A|B|embedding_A|embedding_B)(\.\w+)?(\.weight)?$/.exec(name)
     if (!found) {
-      replaced.set(name.replace('.modules_to_save.default.', '.').replace('.modules_to_save.', '.'), info)
+      replaced.set(name.replace(/\.(modules_to_save(\.default)?|base_layer)(?=\.)/, ''), info)
       continue
     }
     const [, module, half] = found as unknown as [string, string, string]
-    if (half.startsWith('embedding'))
-      throw fault(`The adapter changes an embedding (${module}) by LoRA`, 'merge it into its base model with PEFT')
-    const entry = halves.get(module) ?? {}
-    halves.set(module, half === 'A' ? { ...entry, a: info } : { ...entry, b: info })
+    const entry = { ...halves.get(module), embedding: half.startsWith('embedding') }
+    halves.set(module, half.endsWith('A') ? { ...entry, a: info } : { ...entry, b: info })
   }
-  for (const [module, { a, b }] of halves) {
+  for (const [module, { a, b, embedding }] of halves) {
     if (!a || !b) throw fault(`The adapter has only one factor for ${module}`, 'save it again')
     const pattern = (table: Record<string, number>, otherwise: number) =>
       Object.entries(table).find(([key]) => module === key || module.endsWith(`.${key}`))?.[1] ?? otherwise
@@ -69,8 +70,8 @@ export async function openAdapter(folder: string): Promise<Adapter> {
       a,
       b,
       scale: pattern(alphas, alpha) / (config['use_rslora'] === true ? Math.sqrt(r) : r),
-      transposed: config['fan_in_fan_out'] === true,
+      transposed: embedding || config['fan_in_fan_out'] === true,
     })
   }
-  return { folder, factors, replaced }
+  return { folder, prefix: backbonePrefix([...factors.keys(), ...replaced.keys()]), factors, replaced }
 }

@@ -2,6 +2,7 @@
 import type { TensorInfo } from '../../checkpoint/safetensors-header.ts'
 import type { MergeInput } from './merge-inputs.ts'
 import type { LoraSource, StoredSource, TensorSource } from './merge-plan.ts'
+import { withoutPrefix } from './tensor-names.ts'
 
 export function storedSource({ place, dtype }: TensorInfo): StoredSource {
   return { kind: 'stored', file: place!.file, offset: place!.offset, dtype }
@@ -10,9 +11,11 @@ export function storedSource({ place, dtype }: TensorInfo): StoredSource {
 /** The source of a model's tensor, with its adapter applied if that changes the tensor. */
 export function sourceOf(input: MergeInput, info: TensorInfo): TensorSource {
   const { adapter } = input
-  const replaced = adapter?.replaced.get(info.name)
+  const name = adapter && adapter.prefix + withoutPrefix(info.name, input.prefix)
+  const find = <T>(table: ReadonlyMap<string, T>) => table.get(info.name) ?? table.get(name!)
+  const replaced = adapter && find(adapter.replaced)
   if (replaced) return storedSource(replaced)
-  const factors = adapter?.factors.get(info.name)
+  const factors = adapter && find(adapter.factors)
   if (!factors) return storedSource(info)
   const [rows, columns] = [info.shape[0]!, info.shape.slice(1).reduce((product, size) => product * size, 1)]
   const source: LoraSource = {

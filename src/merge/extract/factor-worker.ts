@@ -1,0 +1,5 @@
+/** A worker thread of an extraction. */
+import { serveJob } from '../../util/worker.ts'
+import { runFactorJob } from './factor-job.ts'
+
+serveJob(runFactorJob)
