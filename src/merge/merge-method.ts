@@ -71,6 +71,8 @@ export interface MethodDefinition<Options extends OptionTable = OptionTable> {
   readonly matrix?: (rows: number, columns: number, models: number) => number
   /** How often the inputs are read (default 1). */
   readonly passes?: number
+  /** Whether the output is the only model's tensor as it is. */
+  copies?(options: Settled<Options>): boolean
   /** A message if the options' values do not go together. */
   check?(options: Settled<Options>): string | undefined
   /** Statistics of the whole model that these options ask for, in order. */

@@ -219,6 +219,30 @@ export function findNonFinite(x: usize, n: i32): i32 {
   return -1
 }
 
+/** The index of the first stored 16-bit element whose bits in `exponent` are all set (NaN or infinite), or -1. */
+export function findSpecial16(x: usize, exponent: u32, n: i32): i32 {
+  let i: usize = 0
+  const whole = <usize>(n & ~7)
+  const mask = i16x8.splat(<i16>exponent)
+  let bad = i64x2.splat(0)
+  for (; i < whole; i += 8) bad = v128.or(bad, i16x8.eq(v128.and(v128.load(x + (i << 1)), mask), mask))
+  if (v128.any_true(bad)) i = 0
+  for (; i < <usize>n; i++) if ((<u32>load<u16>(x + (i << 1)) & exponent) == exponent) return <i32>i
+  return -1
+}
+
+/** As `findSpecial16`, for stored 32-bit elements. */
+export function findSpecial32(x: usize, exponent: u32, n: i32): i32 {
+  let i: usize = 0
+  const whole = <usize>(n & ~3)
+  const mask = i32x4.splat(exponent)
+  let bad = i64x2.splat(0)
+  for (; i < whole; i += 4) bad = v128.or(bad, i32x4.eq(v128.and(v128.load(x + (i << 2)), mask), mask))
+  if (v128.any_true(bad)) i = 0
+  for (; i < <usize>n; i++) if ((load<u32>(x + (i << 2)) & exponent) == exponent) return <i32>i
+  return -1
+}
+
 /** The dot product. Sums run in eight lanes, so equal blocks give equal sums. */
 export function dot(a: usize, b: usize, n: i32): f64 {
   let s0 = f64x2.splat(0)

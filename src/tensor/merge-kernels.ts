@@ -20,6 +20,8 @@ interface Exports {
   subtract(target: number, a: number, b: number, n: number): void
   scale(x: number, w: number, n: number): void
   findNonFinite(x: number, n: number): number
+  findSpecial16(x: number, exponent: number, n: number): number
+  findSpecial32(x: number, exponent: number, n: number): number
   dot(a: number, b: number, n: number): number
   sumMagnitudes(x: number, n: number): number
   countHigh(x: number, counters: number, n: number): void
@@ -158,6 +160,13 @@ export class MergeKernels {
   /** The index of the first NaN or infinity, or -1. */
   findNonFinite(x: Float64Array): number {
     return this.wasm.findNonFinite(x.byteOffset, x.length)
+  }
+
+  /** As `findNonFinite`, for elements as they are stored. */
+  findNonFiniteStored(x: Uint8Array, dtype: MergeDtype): number {
+    if (dtype === 'F64') return this.wasm.findNonFinite(x.byteOffset, x.length / 8)
+    if (dtype === 'F32') return this.wasm.findSpecial32(x.byteOffset, 0x7f800000, x.length / 4)
+    return this.wasm.findSpecial16(x.byteOffset, dtype === 'BF16' ? 0x7f80 : 0x7c00, x.length / 2)
   }
 
   dot(a: Float64Array, b: Float64Array): number {

@@ -77,5 +77,10 @@ describe('peak memory', () => {
     const { planned, measured } = await peaks('strict', plainTies(), ['--threads', '1', '--strict-mergekit'])
     expect(measured).toBeLessThanOrEqual(planned)
   })
-  const plainTies = () => ({ merge_method: 'ties', base_model: models[0], parameters: { density: 0.2, weight: 1 } })
+  const plainTies = () => ({
+    merge_method: 'ties',
+    models: models.slice(1, 3).map((model) => ({ model })),
+    base_model: models[0],
+    parameters: { density: 0.9, weight: 1 },
+  })
 })

@@ -1,7 +1,7 @@
 /** The work of one thread: takes tensors from a common list until none is left, measures or merges them, and notes what is finished. */
 import { crc32 } from 'node:zlib'
-import { tensorBytes } from '../../tensor/dtypes.ts'
-import { type MergeDtype, MergeKernels } from '../../tensor/merge-kernels.ts'
+import { dtypes, tensorBytes } from '../../tensor/dtypes.ts'
+import { isMergeDtype, type MergeDtype, MergeKernels } from '../../tensor/merge-kernels.ts'
 import { InputError, InterruptedError, RunError } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import type { MethodDefinition, Survey } from '../merge-method.ts'
@@ -135,7 +135,7 @@ function mergeTensor(
 ): number {
   const tensor = job.tensors[index]!
   const { file, offset } = job.places[index]!
-  if (tensor.action === 'copy') return copyTensor(job, index, files)
+  if (tensor.action === 'copy') return copyTensor(job, index, files, kernels)
   const dtype = tensor.dtype as MergeDtype
   const size = dtype === 'F64' ? 8 : dtype === 'F32' ? 4 : 2
   let sum = 0
@@ -160,17 +160,26 @@ function mergeTensor(
 
 const copyBytes = 1 << 20
 
-function copyTensor(job: MergeJob, index: number, files: FilePool): number {
-  const { dtype, shape, sources } = job.tensors[index]!
+/** Copies a tensor's bytes as they are; numbers are looked at on the way. */
+function copyTensor(job: MergeJob, index: number, files: FilePool, kernels: MergeKernels): number {
+  const tensor = job.tensors[index]!
+  const { dtype, shape, sources } = tensor
   const { file, offset } = job.places[index]!
   const source = sources[0]!
   if (source.kind !== 'stored') throw new TypeError('Only stored tensors are copied')
   const length = tensorBytes(dtype, shape)!
-  const buffer = new Uint8Array(Math.min(copyBytes, length))
+  kernels.clear()
+  const buffer = kernels.bytes('copied', Math.min(copyBytes, length))
   let sum = 0
   for (let at = 0; at < length; at += copyBytes) {
+    if (Atomics.load(job.control, stopped) !== 0) throw new InterruptedError()
     const part = buffer.subarray(0, Math.min(copyBytes, length - at))
     files.read(source.file, source.offset + at, part)
+    const fault = isMergeDtype(dtype) ? kernels.findNonFiniteStored(part, dtype) : -1
+    if (fault >= 0) {
+      const element = (at * 8) / dtypes[dtype].bits + fault
+      throw notFinite(job, tensor, element, [openSource(source, files, kernels)])
+    }
     sum = crc32(part, sum)
     files.write(file, offset + at, part)
   }

@@ -16,6 +16,7 @@ export const passthrough = defineMergeMethod({
   base: 'unused',
   models: { least: 1, most: 1 },
   options: { scale: perModel(anyNumber, 1) },
+  copies: ({ scale }) => scale[0] === 1,
   merge(task, { scale }) {
     for (const block of task.blocks()) {
       const theta = block.theta(0)

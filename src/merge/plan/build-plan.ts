@@ -200,17 +200,20 @@ class Planner {
         keys: [first.part.input.key],
       }
     const usesBase = base !== undefined && this.method.definition.base !== 'unused'
+    const options = settleOptions(this.method, {
+      name: slot.name,
+      names: models.map(({ info }) => info.name),
+      depth: slot.depth,
+      settings: models.map(({ part }) => [settingTable(part.settings)]),
+      shared: slot.shared.map(settingTable),
+    })
+    const [only] = common.sources
+    const copied = this.method.definition.copies?.(options) && only?.kind === 'stored' && only.dtype === dtype
     return {
       ...common,
       ...(usesBase ? { base: sourceFor(base.part, base.info) } : {}),
-      action: 'merge',
-      options: settleOptions(this.method, {
-        name: slot.name,
-        names: models.map(({ info }) => info.name),
-        depth: slot.depth,
-        settings: models.map(({ part }) => [settingTable(part.settings)]),
-        shared: slot.shared.map(settingTable),
-      }),
+      action: copied ? 'copy' : 'merge',
+      options,
     }
   }
 

@@ -61,7 +61,7 @@ export function planHeads(recipe: Recipe, models: readonly MergeInput[], conflic
         return {
           rule: rule.kind,
           ...nothing,
-          tensors: headTensors(owner).map(([, info]) => copied(info)),
+          tensors: headTensors(owner).map(([, info]) => copied(owner, info)),
           config: labelConfig(labelNames(owner)),
         }
       conflicts.add({
@@ -86,9 +86,9 @@ function keptHead(input: MergeInput): KeptHead {
   return { key: input.key, label: input.label, tensors }
 }
 
-function copied(info: TensorInfo): PlannedTensor {
+function copied({ key }: MergeInput, info: TensorInfo): PlannedTensor {
   const { name, shape, dtype } = info
-  return { name, shape, dtype, action: 'copy', sources: [storedSource(info)], keys: [], options: {} }
+  return { name, shape, dtype, action: 'copy', sources: [storedSource(info)], keys: [key], options: {} }
 }
 
 function labelConfig(labels: readonly string[] | undefined): Record<string, unknown> {
