@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { headTargets } from '../dist/labels/head-targets.js'
 import { LabelTree } from '../dist/labels/label-tree.js'
+import { saveNgramModel } from '../dist/models/ngram-files.js'
 import { random } from '../dist/tensor/random.js'
 import { trainLinear } from '../dist/train/linear.js'
 
@@ -106,7 +107,7 @@ const seconds = (performance.now() - before.time) / 1000
 const cpu = process.cpuUsage(before.cpu)
 const peak = process.resourceUsage().maxRSS * 1024
 const folder = mkdtempSync(join(tmpdir(), 'espalier-scale-'))
-await model.save(folder)
+await saveNgramModel(model, folder)
 const modelBytes = statSync(join(folder, 'model.safetensors')).size
 rmSync(folder, { recursive: true, force: true })
 

@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { headTargets } from '../dist/labels/head-targets.js'
 import { readLabelTree } from '../dist/labels/read-label-tree.js'
-import { loadNgramModel } from '../dist/models/ngram-files.js'
+import { loadNgramModel, saveNgramModel } from '../dist/models/ngram-files.js'
 import { trainLinear } from '../dist/train/linear.js'
 
 const { values: flags } = parseArgs({
@@ -158,7 +158,7 @@ async function pruning(): Promise<string[]> {
       options: { prune },
     }) // prettier-ignore
     await mkdir(join(work, 'pruned'), { recursive: true })
-    await model.save(join(work, 'pruned'))
+    await saveNgramModel(model, join(work, 'pruned'))
     const logits = model.score(dev.map((row) => row.text))
     let right = 0
     for (const [i, row] of dev.entries()) {

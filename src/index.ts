@@ -14,12 +14,21 @@ export type { PredictedPath, Prediction, PredictOptions, TrainOptions, TrainPlan
 export { planTrain } from './classify/plan-train.ts'
 export { predict } from './classify/predict.ts'
 export { type PretrainOptions, type PretrainResult, pretrain } from './classify/pretrain.ts'
+export { type RateOptions, rateDataset } from './classify/rate.ts'
 export { loadTasks, taskNames } from './classify/tasks.ts'
 export { train } from './classify/train.ts'
 export { type Dataset, datasetOf, type RowInput, readDataset } from './data/dataset.ts'
 export type { DataFormat, ReadOptions, Row, RowOptions } from './data/row.ts'
 export { type Split, type SplitOptions, splitRows } from './data/split.ts'
 export { writeJsonl } from './data/write-jsonl.ts'
+export {
+  type HpItem,
+  type HpScore,
+  type HpScoreOptions,
+  hpScore,
+  type Ladder,
+  type LadderAnswer,
+} from './evaluate/hp-score.ts'
 export { type IdSets, idSets, type ScoredIds, scoredIds } from './evaluate/id-sets.ts'
 export {
   computeMetrics,
@@ -53,6 +62,8 @@ export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'
 export type { ExpertMethod, RouterStatistics } from './merge/experts/expert-method.ts'
 export type { MergeExpertsOptions, MergeExpertsResult } from './merge/experts/merge-experts.ts'
 export * from './merge/experts/methods/index.ts'
+export { type ExtractedTensor, type ExtractResult, extractLora } from './merge/extract/extract-lora.ts'
+export { type ExtractOptions, type ExtractPlan, planExtractLora } from './merge/extract/plan-extract.ts'
 export {
   type MergeOptions,
   type MergeResult,
@@ -63,12 +74,14 @@ export {
   mergedTasks,
   mergeExperts,
   mergeRecipe,
+  permuteToMatch,
   planMerge,
   planRecipe,
 } from './merge/merge.ts'
 export { defineMergeMethod, type MergeMethod, type MethodDefinition, perModel, shared } from './merge/merge-method.ts'
 export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
 export * from './merge/methods/index.ts'
+export type { PermuteOptions, PermuteResult } from './merge/permute/pleas.ts'
 export type { Conflict, MergePlan } from './merge/plan/merge-plan.ts'
 export type { Condition, Setting } from './merge/settings.ts'
 export type { MaterializedTask, MaterializeOptions } from './merge/tasks/materialize.ts'

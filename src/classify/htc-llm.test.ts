@@ -14,6 +14,7 @@ import { loadClassifier } from './load-classifier.ts'
 import { htcLlm } from './methods/htc-llm.ts'
 import { planTrain } from './plan-train.ts'
 import { predict } from './predict.ts'
+import { rateDataset } from './rate.ts'
 import { train } from './train.ts'
 
 const rows = [
@@ -203,5 +204,38 @@ describe('htc-llm', () => {
     await expect(train(data, { method: htcLlm({ model: 'm', endpoint: 'localhost' }) })).rejects.toMatchObject({
       code: 'LLM_ENDPOINT',
     })
+  })
+
+  it('rates rows by the prompt they need, in order or by a selector, and counts the calls', async () => {
+    // The script solves flights at level 1, hotels at 4 (three calls: about, group, label), cards at 5 (three statements and the label), transfers never.
+    const reply = ({ text, body }: ScriptedCall): string => {
+      const { messages } = body as { messages: { content: string }[] }
+      const prompt = messages[0]!.content
+      const user = messages[1]!.content
+      if (prompt.startsWith('How elaborate')) return user.includes('wrong') ? '4' : '2'
+      if (/plane/.test(text)) return 'Thinking...\nLabel: flights'
+      if (/room/.test(text) && /found out/.test(prompt)) return 'Label: hotels'
+      if (/card/.test(text) && user.includes('Knowledge: ')) return 'Label: cards'
+      return 'who knows'
+    }
+    const endpoint = await start((call) => reply(call))
+    const model = await train(data, { method: htcLlm({ ...usual, endpoint, shots: 1 }) })
+    const manual = await rateDataset(model, data, { penalty: 2 })
+    expect(manual.items.map(({ level }) => level)).toEqual([1, 1, 4, 4, 5, 5, undefined, undefined])
+    expect(manual.score).toBe((1 + 1 + 4 + 4 + 5 + 5 + 7 + 7) / 8)
+    expect(model.scorer.usage!()).toMatchObject({ calls: 2 * 1 + 2 * (3 + 3) + 4 * (3 + 3 + 4) })
+    const adaptive = await rateDataset(model, data, { penalty: 2, adaptive: true, rows: 3 })
+    expect(adaptive.items.map(({ level, rounds, score }) => [level, rounds, score])).toEqual([
+      [2, 1, 3],
+      [2, 1, 3],
+      [4, 2, 6],
+    ])
+  })
+
+  it('rates with chat models that have examples to show, and with no other model', async () => {
+    const endpoint = await start(right)
+    const bare = await train(data, { method: htcLlm({ ...usual, endpoint }) })
+    await expect(rateDataset(bare, data, { penalty: 1 })).rejects.toMatchObject({ code: 'METHOD_OPTION' })
+    await expect(rateDataset(await train(data), data, { penalty: 1 })).rejects.toMatchObject({ code: 'METHOD_DATA' })
   })
 })

@@ -2,17 +2,19 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { hpScore } from '../evaluate/hp-score.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
 import type { NgramModel } from '../models/ngram.ts'
 import { loadNgramModel, saveNgramModel } from '../models/ngram-files.ts'
 import { random } from '../tensor/random.ts'
 import { InputError, throwIfAborted } from '../util/errors.ts'
 import { readJson } from '../util/json.ts'
-import { type ChatEndpoint, openChatEndpoint } from './llm/chat-endpoint.ts'
+import { type ChatEndpoint, type ChatPrompt, type ChatReply, openChatEndpoint } from './llm/chat-endpoint.ts'
+import { chatLadder, chatSelector } from './llm/chat-ladder.ts'
 import type { ExampleBank } from './llm/example-bank.ts'
 import { parseReply } from './llm/parse-reply.ts'
 import { askAgain, askForLabel, type Offer } from './llm/prompt.ts'
-import { choose, strategies } from './llm/strategies.ts'
+import { choose, leafOffers, strategies } from './llm/strategies.ts'
 import { TokenLedger } from './llm/token-ledger.ts'
 import type { RankedUnits, RankOptions, Scorer } from './scorer.ts'
 
@@ -106,6 +108,26 @@ export async function llmScorer(parts: LlmParts): Promise<Scorer> {
     },
     rank,
     usage: () => ({ ...ledger.total }),
+    rate: (rows, { adaptive, ...options }) => {
+      const offers = leafOffers(tree, ends)
+      const labelOf = new Map(offers.map(({ node, label }) => [node, label]))
+      const asked = {
+        labels: offers.map(({ label }) => label),
+        groups: tree.depth > 1 ? leafOffers(tree, tree.roots).map(({ label }) => label) : [],
+        examples: offers.flatMap(({ node, label }) => (bank[node] ?? []).map((text) => ({ text, label }))).slice(0, 3),
+        endpoint,
+        onCall: (prompt: ChatPrompt, reply: ChatReply) => ledger.call(prompt, reply),
+      }
+      if (asked.examples.length === 0)
+        throw new InputError('METHOD_OPTION', 'The rating shows three worked examples, this model has none', {
+          help: 'make it with --method-option shots=1',
+        })
+      return hpScore(
+        rows.map(({ text, label }) => ({ text, gold: labelOf.get(label) ?? '' })),
+        chatLadder(asked),
+        adaptive ? { ...options, select: chatSelector(asked) } : options,
+      )
+    },
     async score(texts, options) {
       const { offsets, units } = await rank(texts, 1, options)
       const rows = new Float32Array(texts.length * ends.length).fill(Number.NEGATIVE_INFINITY)

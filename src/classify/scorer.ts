@@ -1,4 +1,5 @@
 /** The part of a classifier that turns texts into logits: a sparse linear model, a tree of rankers, or an encoder with its head. */
+import type { HpScore } from '../evaluate/hp-score.ts'
 import type { ModelParts } from '../models/model-parts.ts'
 import type { RunOptions } from '../util/progress.ts'
 
@@ -43,6 +44,11 @@ export interface Scorer {
   rank?(texts: readonly string[], k: number, options?: RankOptions): Promise<RankedUnits>
   /** What answering has cost so far, where each answer is paid for. Such a scorer is not tuned on dev rows: that would be spent too. */
   usage?(): Record<string, number>
+  /** How elaborate a prompt must be before each row is answered rightly, where a chat model answers. `label` is a node id. */
+  rate?(
+    rows: readonly { text: string; label: number }[],
+    options: RunOptions & { penalty: number; adaptive: boolean },
+  ): Promise<HpScore>
   /** Writes weights, config.json and the tokenizer into an existing folder. */
   save(folder: string): Promise<void>
   /** Frees native memory. */
