@@ -12,3 +12,7 @@ for line in open('requirements.txt'):
     if name and not name.startswith('#'):
         print(name, m.version(name))
 PY
+# PECOS asks for NumPy 1, the others for NumPy 2: it has an environment of its own. Only its sparse linear part is used, so without PyTorch and its like.
+[ -d venv-pecos ] || python3 -m venv venv-pecos
+venv-pecos/bin/pip install --quiet -r requirements-pecos.txt
+venv-pecos/bin/pip install --quiet --no-deps libpecos==1.2.8

@@ -9,7 +9,10 @@ import { normalizeText, writeCodePoints } from './ngram-text.ts'
 export interface NgramOptions {
   /** Shortest and longest character n-grams, in code points. */
   readonly minCharacters: number
+  /** 0: no character n-grams. */
   readonly maxCharacters: number
+  /** Most words of a word n-gram, 1 or 2. Default 2. */
+  readonly maxWords?: number
 }
 
 export const defaultNgrams: NgramOptions = { minCharacters: 2, maxCharacters: 5 }
@@ -32,6 +35,7 @@ export interface NgramKernels {
     minChars: number,
     maxChars: number,
     stream: number,
+    maxWords: number,
   ): number
   forget(found: number, hashes: number, table: number, tableSize: number): void
   enter(
@@ -104,7 +108,7 @@ export class NgramHasher {
       this.arena.u32(s.codes, s.capacity),
       this.arena.u8(s.classes, s.capacity),
     )
-    const { minCharacters, maxCharacters } = this.options
+    const { minCharacters, maxCharacters, maxWords = 2 } = this.options
     const found = this.kernels.ngrams(
       s.codes,
       s.classes,
@@ -119,6 +123,7 @@ export class NgramHasher {
       minCharacters,
       maxCharacters,
       s.stream,
+      maxWords,
     ) // prettier-ignore
     this.kernels.forget(found, s.hashes, s.table, s.tableSize)
     return found

@@ -13,11 +13,11 @@ const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v
 /**
  * Ranks labels by a beam search through a tree of sparse linear rankers: for thousands to millions of labels, one or several per row. Works on hashed
  * n-grams of the texts (`--encoder ngram`). Model files are read by ranges, so that a large model opens at once.
- * - `features`: `words` (1-2 words), `characters` (and 2-5 characters), or `auto` (default): characters up to 4 million characters of text.
+ * - `features`: `words`, `characters` (1-2 words and 2-5 characters), or `auto` (default): characters up to 4 million characters of text.
  * - `tree`: `learnt` (default) from the rows by balanced spherical 2-means, or `labels`, the label tree itself.
  * - `branching` (2 to 256, a power of two, default 16), `leafSize` (default 64): shape of a learnt tree.
- * - `beam` (default 10): nodes kept on each level.
- * - `cost` (default 1): C of the support vector machines. `threshold` (default 0.05): smaller weights are left out.
+ * - `beam` (default 20): nodes kept on each level.
+ * - `cost` (default 4): C of the support vector machines. `threshold` (default 0.05): smaller weights are left out.
  * - `negatives`: `tfn` (default, rows below the node) or `tfn+man` (and rows that the levels above would send there).
  * @throws InputError `METHOD_DATA` with another encoder.
  * @example
@@ -44,8 +44,8 @@ export const xrLinear = defineHeadMethod(
       16,
     ),
     leafSize: v.optional(whole(2, 1024), 64),
-    beam: v.optional(whole(1, 1000), 10),
-    cost: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(1000)), 1),
+    beam: v.optional(whole(1, 1000), 20),
+    cost: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(1000)), 4),
     threshold: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.05),
     negatives: v.optional(v.picklist(['tfn', 'tfn+man']), 'tfn'),
   }),

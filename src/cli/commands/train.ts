@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { TrainOptions, TrainPlan } from '../../classify/options.ts'
+import { type DecoderName, decoderNames } from '../../labels/decode.ts'
 import { EspalierError, InputError, InterruptedError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
 import { commandName, shellWord, typedCommand } from '../command-name.ts'
@@ -23,6 +24,7 @@ interface TrainFlags extends DataFlags {
   dev?: string
   method?: string
   methodOption?: string[]
+  decoder?: DecoderName
   encoder?: string
   epochs?: number
   lr?: number
@@ -52,6 +54,11 @@ export function configure(command: Command, session: Session): void {
     )
     .option('--method <NAME>', 'the head, see: espalier systems (default: chosen by the data)')
     .option('--method-option <KEY=VALUE>', 'an option of the method; may be given several times', collect)
+    .option(
+      '--decoder <NAME>',
+      'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: threshold with several labels a row, else leaf-up)',
+      oneOf('--decoder', decoderNames),
+    )
     .option('--encoder <NAME>', 'ngram, mini, a checkpoint folder, or hf:ORG/NAME (default: ngram)')
     .option(
       '--epochs <N>',
@@ -159,6 +166,7 @@ async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<Trai
     ...session.run,
     ...{ labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels, force, resume },
     method: factory?.(parseMethodOptions(factory.info.name, factory.schema, methodOption)),
+    decoder: flags.decoder && { name: flags.decoder },
     command: typedCommand(),
   }
 }

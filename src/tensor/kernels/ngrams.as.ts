@@ -87,7 +87,7 @@ function tokens(codes: u32, classes: u32, length: u32, tokensAt: u32): u32 {
  */
 export function ngrams(
   codes: u32, classes: u32, length: u32, tokensAt: u32, table: u32, tableSize: u32,
-  hashes: u32, counts: u32, starts: u32, ends: u32, minChars: u32, maxChars: u32, streamAt: u32,
+  hashes: u32, counts: u32, starts: u32, ends: u32, minChars: u32, maxChars: u32, streamAt: u32, maxWords: u32,
 ): u32 {
   tableAt = table
   tableMask = tableSize - 1
@@ -101,7 +101,7 @@ export function ngrams(
     const at = tokensAt + t * 12
     const own = load<u32>(at)
     if (t > 0 && t + 1 < count) add(join(own, 1) & ~1, load<u32>(at, 4), load<u32>(at, 8))
-    if (t + 1 < count && count > 2) add(join(own * 31, load<u32>(at, 12)) & ~1, load<u32>(at, 4), load<u32>(at, 20))
+    if (maxWords > 1 && t + 1 < count && count > 2) add(join(own * 31, load<u32>(at, 12)) & ~1, load<u32>(at, 4), load<u32>(at, 20))
   }
   // The characters, with one blank where words are parted and at both ends.
   let size: u32 = 0

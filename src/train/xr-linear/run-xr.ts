@@ -44,7 +44,7 @@ export interface XrResult {
 }
 
 export const xrNgrams = ({ features }: XrOptions): NgramOptions =>
-  features === 'words' ? { minCharacters: 1, maxCharacters: 0 } : defaultNgrams
+  features === 'words' ? { minCharacters: 1, maxCharacters: 0, maxWords: 1 } : defaultNgrams
 
 /** Features kept of a label for the tree. */
 const labelFeatures = 128

@@ -1,7 +1,7 @@
 /** What the trainer of `xr-linear` models can be told. */
 
 export interface XrOptions {
-  /** `words`: 1-2 words. `characters`: and 2-5 characters, which cope with inflection and misspelling and cost ten times the time and room. */
+  /** `words`: single words. `characters`: 1-2 words and 2-5 characters, which cope with inflection and misspelling and cost ten times the time and room. */
   readonly features: 'words' | 'characters'
   /** Children of a node of a learnt tree, a power of two from 2 to 256. */
   readonly branching: number
