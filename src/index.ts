@@ -64,6 +64,8 @@ export type { MergeExpertsOptions, MergeExpertsResult } from './merge/experts/me
 export * from './merge/experts/methods/index.ts'
 export { type ExtractedTensor, type ExtractResult, extractLora } from './merge/extract/extract-lora.ts'
 export { type ExtractOptions, type ExtractPlan, planExtractLora } from './merge/extract/plan-extract.ts'
+export { type ExtractedTensor, type ExtractResult, extractLora } from './merge/extract/extract-lora.ts'
+export { type ExtractOptions, type ExtractPlan, planExtractLora } from './merge/extract/plan-extract.ts'
 export {
   type MergeOptions,
   type MergeResult,

@@ -29,6 +29,11 @@ export const commands: readonly CommandEntry[] = [
   },
   { name: 'merge', summary: 'Merge checkpoints by a recipe (mergekit YAML)', load: () => import('./merge.ts') },
   {
+    name: 'extract-lora',
+    summary: 'Extract a LoRA adapter from a fine-tuned model',
+    load: () => import('./extract-lora.ts'),
+  },
+  {
     name: 'serve',
     summary: 'Answer over HTTP: labels, embeddings, ranks',
     load: () => import('./serve.ts'),
