@@ -37,8 +37,8 @@ export const dop = defineMergeMethod({
   },
   base: 'required',
   models: { least: 1 },
-  matrix: (rows, columns) => 14 * rows * columns + 2 * (rows * rows + columns * columns),
-  passes: 20_000,
+  matrix: (rows, columns) => 14 * rows * columns + 2 * Math.min(rows, columns) ** 2,
+  passes: 10_000,
   options: {
     steps: shared(steps, 200),
     rate: shared(positive, 0.01),
@@ -55,25 +55,23 @@ export const dop = defineMergeMethod({
 })
 
 function mergePair(kernels: MatrixKernels, old: Matrix, next: Matrix, steps: number, rate: number): Matrix {
-  const sides = [old, next].map((change) => ({
-    change,
-    left: multiply(kernels, change, change, { transposeB: true }),
-    right: multiply(kernels, change, change, { transposeA: true }),
-  }))
   const x = { ...old, data: old.data.map((value, i) => (value + next.data[i]!) / 2) }
   const size = Math.sqrt((frobeniusNorm(old) ** 2 + frobeniusNorm(next) ** 2) / (2 * x.data.length))
   const adam = new Adam(x.data.length, rate * size)
-  for (let step = 0; step < steps; step++) {
-    const [a, b] = sides.map(({ change, left, right }) => {
-      const off = { ...x, data: x.data.map((value, i) => value - change.data[i]!) }
-      const g = multiply(kernels, left, off).data
-      const other = multiply(kernels, off, right).data
-      for (let i = 0; i < g.length; i++) g[i] = 2 * (g[i]! + other[i]!)
-      return g
-    }) as [Float64Array, Float64Array]
-    adam.update(x.data, leastCombination(a, b))
-  }
+  for (let step = 0; step < steps; step++)
+    adam.update(x.data, leastCombination(sideGradient(kernels, old, x), sideGradient(kernels, next, x)))
   return x
+}
+
+/** 2 (T TT (x - T) + (x - T) TT T), multiplied by way of the shorter side. */
+function sideGradient(kernels: MatrixKernels, change: Matrix, x: Matrix): Float64Array {
+  const off = { ...x, data: x.data.map((value, i) => value - change.data[i]!) }
+  const inner = (a: Matrix, b: Matrix) => multiply(kernels, a, b, { transposeA: true })
+  const outer = (a: Matrix, b: Matrix) => multiply(kernels, a, b, { transposeB: true })
+  const tall = x.rows >= x.columns
+  const left = tall ? multiply(kernels, change, inner(change, off)) : multiply(kernels, outer(change, change), off)
+  const right = tall ? multiply(kernels, off, inner(change, change)) : multiply(kernels, outer(off, change), change)
+  return left.data.map((value, i) => 2 * (value + right.data[i]!))
 }
 
 /** The point of least norm between two gradients (Sener and Koltun, 2018), written into the first. */
