@@ -5,6 +5,13 @@ export * from './align/methods/index.ts'
 export { Classifier, type ClassifierSettings } from './classify/classifier.ts'
 export { learningCurve, trainingCurves } from './classify/curves.ts'
 export { type EvaluateOptions, evaluate } from './classify/evaluate.ts'
+export {
+  type ExportFormat,
+  type ExportOptions,
+  type ExportResult,
+  exportModel,
+} from './classify/export/export-model.ts'
+export type { Parity } from './classify/export/parity.ts'
 export type { HeadContext, HeadMethod } from './classify/head-method.ts'
 export { defineHeadMethod } from './classify/head-method.ts'
 export { type LoadOptions, loadClassifier } from './classify/load-classifier.ts'
@@ -62,8 +69,6 @@ export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'
 export type { ExpertMethod, RouterStatistics } from './merge/experts/expert-method.ts'
 export type { MergeExpertsOptions, MergeExpertsResult } from './merge/experts/merge-experts.ts'
 export * from './merge/experts/methods/index.ts'
-export { type ExtractedTensor, type ExtractResult, extractLora } from './merge/extract/extract-lora.ts'
-export { type ExtractOptions, type ExtractPlan, planExtractLora } from './merge/extract/plan-extract.ts'
 export { type ExtractedTensor, type ExtractResult, extractLora } from './merge/extract/extract-lora.ts'
 export { type ExtractOptions, type ExtractPlan, planExtractLora } from './merge/extract/plan-extract.ts'
 export {

@@ -34,6 +34,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./extract-lora.ts'),
   },
   {
+    name: 'export',
+    summary: 'Write a model for other programs: ONNX, transformers, gguf',
+    load: () => import('./export.ts'),
+  },
+  {
     name: 'serve',
     summary: 'Answer over HTTP: labels, embeddings, ranks',
     load: () => import('./serve.ts'),
