@@ -73,9 +73,9 @@ for (const seed of seeds) {
   })
   const folder = join(suite.folder, 'languages')
   const base = join(folder, 'base')
-  await trainInto(base, { config }, mixed, { epochs: 8, learningRate: 1e-3, seed })
+  await trainInto(base, { config }, mixed, { epochs: 5, learningRate: 1e-3, seed })
   const language = join(folder, 'language')
-  await trainInto(language, { folder: base }, twins, { epochs: 6, seed })
+  await trainInto(language, { folder: base }, twins, { epochs: 4, seed })
   const features = await Features.open(config)
   const measured = new Map<string, number[]>()
   for (const task of tasks) {

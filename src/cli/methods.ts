@@ -30,6 +30,11 @@ export async function expertMethods(): Promise<MethodFactory<ExpertMethod>[]> {
   return Object.values(await import('../merge/experts/methods/index.ts')) as unknown as MethodFactory<ExpertMethod>[]
 }
 
+/** The step behind `merge --match`. */
+async function matchMethods(): Promise<MethodFactory[]> {
+  return [(await import('../merge/permute/pleas.ts')).pleas as unknown as MethodFactory]
+}
+
 /** The methods of `explain`. */
 export async function explainMethods(): Promise<MethodFactory<ExplainMethod>[]> {
   return Object.values(await import('../explain/methods/index.ts')) as MethodFactory<ExplainMethod>[]
@@ -47,6 +52,7 @@ export async function allMethods(): Promise<MethodFactory[]> {
     ...(await headMethods()),
     ...(await mergeMethods()),
     ...(await expertMethods()),
+    ...(await matchMethods()),
     ...(await alignMethods()),
     ...(await explainMethods()),
   ].sort((a, b) => (key(a) < key(b) ? -1 : 1))

@@ -4,6 +4,7 @@ import { InputError } from '../util/errors.ts'
 import type { RunMergeOptions } from './engine/run-merge.ts'
 import type { MergeExpertsOptions, MergeExpertsResult } from './experts/merge-experts.ts'
 import type { MergeMethod } from './merge-method.ts'
+import type { PermuteOptions, PermuteResult } from './permute/pleas.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
 import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
@@ -132,6 +133,21 @@ export async function mergedTasks(folder: string): Promise<readonly MergedTask[]
 export async function mergeExperts(folder: string, options: MergeExpertsOptions): Promise<MergeExpertsResult> {
   const { reduceExperts } = await import('./experts/merge-experts.ts')
   return reduceExperts(folder, options)
+}
+
+/**
+ * Writes an encoder with its units in the order in which they match those of another, by assignment on their weights: the residual stream,
+ * heads with the dimensions inside them, neurons. What it calculates stays the same; merged with the reference it loses less than as it was.
+ *
+ * @param folder an encoder of the BERT, RoBERTa or DistilBERT family.
+ * @throws InputError `PERMUTE_SHAPE` for another architecture, size or vocabulary, and those of reading checkpoints.
+ * @example
+ * await permuteToMatch('b', { reference: 'a', out: 'b-matched' })
+ * await merge(['a', 'b-matched'], { method: linear(), out: 'merged' })
+ */
+export async function permuteToMatch(folder: string, options: PermuteOptions): Promise<PermuteResult> {
+  const { writePermuted } = await import('./permute/pleas.ts')
+  return writePermuted(folder, options)
 }
 
 /** The engine is loaded when a merge is planned or run, so that importing the package stays quick. */

@@ -55,3 +55,11 @@ it('says what is wrong', async () => {
   const args = ['merge', model, out, '--experts', '2', '--statistics', statistics]
   expect((await failure(args)).code).toBe('EXPERTS_STATISTICS')
 })
+
+it('matches the units of encoders on the command line', async () => {
+  const fixture = join(import.meta.dirname, '../fixtures/encoders/bert')
+  const out = join(folder, 'matched')
+  const result = await document(['merge', fixture, out, '--match', fixture])
+  expect([result.moved, result.after]).toEqual([0, expect.closeTo(1, 6)])
+  expect((await failure(['merge', model, join(folder, 'no'), '--match', fixture])).code).toBe('CONFIG_FAMILY')
+})

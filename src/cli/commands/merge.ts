@@ -28,6 +28,7 @@ interface MergeFlags {
   method?: string
   methodOption?: string[]
   statistics?: string
+  match?: string
 }
 
 export function configure(command: Command, session: Session): void {
@@ -61,6 +62,7 @@ export function configure(command: Command, session: Session): void {
       collect,
     )
     .option('--statistics <FILE>', 'with --experts: JSON, of each layer {usage, logits?, outputs?}')
+    .option('--match <MODEL>', "write an encoder (a folder) with its units in another one's order, to merge both")
     .addHelpText(
       'after',
       examples([
@@ -75,6 +77,7 @@ export function configure(command: Command, session: Session): void {
 async function runMerge(file: string, out: string | undefined, flags: MergeFlags, session: Session): Promise<void> {
   if (flags.task !== undefined) return materialize(file, flags.task, out, flags, session)
   if (flags.experts !== undefined) return fewerExperts(file, flags.experts, out, flags, session)
+  if (flags.match !== undefined) return matchUnits(file, flags.match, out, flags, session)
   const alone = (['method', 'methodOption', 'statistics'] as const).find((key) => flags[key] !== undefined)
   if (alone !== undefined)
     throw new InputError('USAGE', `--${alone === 'methodOption' ? 'method-option' : alone} belongs to --experts`, {
@@ -198,6 +201,37 @@ async function fewerExperts(
         ],
         ['model', result.folder],
         ['next', `espalier inspect ${result.folder}`],
+      ],
+      (label) => session.stdout.paint('dim', label),
+    ),
+  )
+}
+
+/** An encoder with its units in another one's order. */
+async function matchUnits(
+  folder: string,
+  reference: string,
+  out: string | undefined,
+  { force, plan }: MergeFlags,
+  session: Session,
+): Promise<void> {
+  if (plan)
+    throw new InputError('USAGE', '--plan belongs to a recipe, not to --match', { help: 'leave one of them out' })
+  if (out === undefined)
+    throw new InputError('USAGE', 'Missing argument OUT', {
+      help: 'name the folder to write: espalier merge MODEL OUT --match REFERENCE',
+    })
+  const { permuteToMatch } = await import('../../merge/merge.ts')
+  const result = await permuteToMatch(folder, { ...session.run, ...given({ force }), reference, out })
+  session.settle()
+  if (session.json) return session.printJson(result)
+  await session.print(
+    ...facts(
+      [
+        ['matched', `${formatNumber(result.moved)} of ${plural(result.units, 'unit')} moved`],
+        ['likeness', `cosine of the weights ${result.before.toFixed(3)} before, ${result.after.toFixed(3)} after`],
+        ['model', result.folder],
+        ['next', `espalier merge RECIPE.yml OUT, with ${reference} and ${result.folder}`],
       ],
       (label) => session.stdout.paint('dim', label),
     ),
