@@ -1,16 +1,17 @@
 /**
- * How the cost of merging grows: time and peak memory over bytes of a model and over the number of models. The inputs are sparse files, so
+ * How the cost of merging grows: processor time, wall time and peak memory over bytes of a model and over the number of models. The inputs are sparse files, so
  * that the arithmetic, the reads from memory and the writes count, not an input disk.
  *
  * npx tsx bench/merge/scaling.ts [--method ties] [--write]
  */
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { layoutSafetensors } from '../../src/checkpoint/safetensors-header.ts'
 import { createSafetensors } from '../../src/checkpoint/write-safetensors.ts'
+import { provenance, table, writePage } from '../results-page.ts'
 import { decoder, type ModelSize } from './make-models.ts'
 
 const { values: flags } = parseArgs({
@@ -48,8 +49,12 @@ function ofSize(gigabytes: number): ModelSize {
 interface Measured {
   gigabytes: number
   models: number
-  seconds: number
+  wall: number
+  /** User and system time of all threads. */
+  cpu: number
   rss: number
+  /** Bytes read and written. */
+  moved: number
 }
 
 async function measure(gigabytes: number, models: number): Promise<Measured> {
@@ -57,53 +62,64 @@ async function measure(gigabytes: number, models: number): Promise<Measured> {
   const folders: string[] = []
   for (let index = 0; index <= models; index++) folders.push(await sparseModel(size, index))
   const [base, ...tuned] = folders
-  const density = flags.method === 'linear' ? {} : { density: 0.5 }
+  const linear = flags.method === 'linear'
   const recipe = join(cache, 'recipe.yml')
   writeFileSync(
     recipe,
     JSON.stringify({
       merge_method: flags.method,
-      ...(flags.method === 'linear' ? {} : { base_model: base }),
-      models: tuned.map((model) => ({ model, parameters: { weight: 1, ...density } })),
+      ...(linear ? {} : { base_model: base }),
+      models: tuned.map((model) => ({ model, parameters: { weight: 1, ...(linear ? {} : { density: 0.5 }) } })),
     }),
   )
   const out = join(cache, 'out')
   rmSync(out, { recursive: true, force: true })
-  const start = performance.now()
-  const { status, stderr } = spawnSync(
-    '/usr/bin/env',
-    ['time', '-f', '%M', process.execPath, main, 'merge', recipe, out],
-    {
-      encoding: 'utf8',
-    },
-  )
-  const seconds = (performance.now() - start) / 1000
+  const command = [process.execPath, main, 'merge', recipe, out, '--json']
+  const { status, stdout, stderr } = spawnSync('python3', [resolve('bench/peers/measure.py'), ...command], {
+    encoding: 'utf8',
+  })
   if (status !== 0) throw new Error(stderr.slice(-500))
+  const { wallSeconds, cpuSeconds, peakRssBytes } = JSON.parse(stdout.trim().split('\n').at(-1)!)
+  const bytes = statSync(join(out, 'model.safetensors'), { throwIfNoEntry: false })?.size ?? gigabytes * 1e9
   rmSync(out, { recursive: true, force: true })
-  return { gigabytes, models, seconds, rss: Number(stderr.trim().split('\n').at(-1)) * 1024 }
+  const moved = bytes * (models + 1 + (linear ? 0 : 1))
+  console.error(gigabytes, models, wallSeconds, cpuSeconds, peakRssBytes)
+  return { gigabytes, models, wall: wallSeconds, cpu: cpuSeconds, rss: peakRssBytes, moved }
 }
 
 const sizes = flags.gigabytes.split(',').map(Number)
 const counts = flags.models.split(',').map(Number)
 const rows: Measured[] = []
-for (const gigabytes of sizes) rows.push(await measure(gigabytes, 2))
-for (const models of counts.slice(1)) rows.push(await measure(sizes.find((size) => size >= 1) ?? sizes[0]!, models))
-const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+const load: number[] = []
+const take = async (gigabytes: number, models: number) => {
+  load.push(loadavg()[0]!)
+  rows.push(await measure(gigabytes, models))
+}
+for (const gigabytes of sizes) await take(gigabytes, counts[0]!)
+for (const models of counts.slice(1)) await take(sizes.find((size) => size >= 1) ?? sizes[0]!, models)
+rmSync(cache, { recursive: true, force: true })
 const page = [
-  `# Merging: cost over bytes and models, ${flags.method}`,
+  '# Merging: cost over bytes and models',
   '',
-  `Command: \`npx tsx bench/merge/scaling.ts --method ${flags.method} --gigabytes ${flags.gigabytes} --models ${flags.models}\`, ${new Date().toISOString().slice(0, 10)}, commit ${commit}, ${cpus().length} cores (${cpus()[0]!.model.trim()}), one run each, bfloat16, sparse input files.`,
+  `Method ${flags.method}, bfloat16, one run each; the inputs are sparse files, so the arithmetic, reading from memory and writing count.`,
+  'The last column is flat where the cost is linear; processor time is that of all threads.',
+  `Load average ${Math.min(...load).toFixed(1)} to ${Math.max(...load).toFixed(1)} on ${cpus().length} cores: other work was running, so wall time says less.`,
   '',
-  '| GB a model | models | seconds | seconds for a GB read and written | peak MB |',
-  '| --- | --- | --- | --- | --- |',
-  ...rows.map(
-    ({ gigabytes, models, seconds, rss }) =>
-      `| ${gigabytes} | ${models} | ${seconds.toFixed(1)} | ${(seconds / (gigabytes * (models + 1 + (flags.method === 'linear' ? 0 : 1)))).toFixed(2)} | ${(rss / 1e6).toFixed(0)} |`,
+  table(
+    ['GB a model', 'models', 'wall s', 'cpu s', 'peak MB', 'cpu s for a GB read or written'],
+    rows.map(({ gigabytes, models, wall, cpu, rss, moved }) => [
+      String(gigabytes),
+      String(models),
+      wall.toFixed(1),
+      cpu.toFixed(1),
+      (rss / 1e6).toFixed(0),
+      (cpu / (moved / 1e9)).toFixed(2),
+    ]),
   ),
   '',
+  ...provenance(
+    `npx tsx bench/merge/scaling.ts --method ${flags.method} --gigabytes ${flags.gigabytes} --models ${flags.models}`,
+  ),
 ].join('\n')
 console.log(page)
-if (flags.write) {
-  mkdirSync('docs/results', { recursive: true })
-  writeFileSync(`docs/results/merge-scaling-${flags.method}.md`, page)
-}
+if (flags.write) await writePage('docs/results/merge-scaling.md', page)

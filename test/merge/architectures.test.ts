@@ -138,10 +138,12 @@ describe('classification heads of decoders', () => {
     ['joy', 'fear', 'anger'],
     ['fear', 'calm'],
   ]
+  let made = 0
   const models = async () => {
+    made++
     const [a, b] = [
-      await decoder('head-a', 6, { labels: labels[0]! }),
-      await decoder('head-b', 7, { labels: labels[1]! }),
+      await decoder(`${made}/head-a`, 6, { labels: labels[0]! }),
+      await decoder(`${made}/head-b`, 7, { labels: labels[1]! }),
     ]
     const text = (head: string) => `merge_method: linear\nmodels: [{model: ${a}}, {model: ${b}}]\nhead: ${head}\n`
     return { b, text, va: await valuesOf(a), vb: await valuesOf(b) }
