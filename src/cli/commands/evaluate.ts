@@ -89,7 +89,6 @@ export function configure(command: Command, session: Session): void {
       examples([
         'espalier evaluate model test.jsonl.gz',
         'espalier evaluate model test.csv --report report.html',
-        'espalier evaluate merged trec-test.jsonl --task trec',
         'espalier evaluate model test.jsonl --explain occlusion',
         'espalier evaluate model test.jsonl --json | jq .macroF1',
       ]),

@@ -67,7 +67,6 @@ export function configure(command: Command, session: Session): void {
       examples([
         'espalier predict model "book a table for two"',
         'espalier predict model --input tickets.csv --text body --jsonl > answers.jsonl',
-        'cat questions.txt | espalier predict model --top-k 3',
         'espalier predict merged "book a table for two" --task clinc150',
       ]),
     )
