@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { version } from '../../src/util/version.ts'
 import { espalier } from './espalier.ts'
 
-const verbs = ['train', 'evaluate', 'predict', 'merge', 'inspect', 'systems', 'demo']
+const verbs = ['train', 'evaluate', 'predict', 'explain', 'merge', 'inspect', 'systems', 'demo']
 
 /** What every verb's help must name: the options of issue and docs. */
 const options: Record<string, string[]> = {
@@ -11,7 +11,19 @@ const options: Record<string, string[]> = {
     ...['--max-length', '--seed', '--max-minutes', '--resume', '--plan', '--threads', '--unknown-labels', '--force'],
     ...['--text', '--labels-column', '--separator'],
   ],
-  evaluate: ['--report', '--min-confidence', '--unknown-labels', '--text', '--labels-column', '--separator'],
+  evaluate: [
+    '--explain',
+    '--explain-option',
+    '--explain-rows',
+    '--seed',
+    '--report',
+    '--min-confidence',
+    '--unknown-labels',
+    '--text',
+    '--labels-column',
+    '--separator',
+  ],
+  explain: ['--method', '--method-option', '--label', '--score', '--html', '--seed', '--threads'],
   predict: ['--input', '--top-k', '--min-confidence', '--jsonl', '--threads', '--text'],
   merge: ['--plan', '--seed', '--threads', '--max-memory', '--max-shard-size', '--resume', '--force'],
   inspect: ['--text', '--labels-column', '--separator'],
