@@ -9,6 +9,7 @@ import { extractLora } from '../../src/merge/extract/extract-lora.ts'
 import { planExtractLora } from '../../src/merge/extract/plan-extract.ts'
 import { mergeRecipe } from '../../src/merge/merge.ts'
 import { parseRecipe } from '../../src/merge/recipe/read-recipe.ts'
+import { toFloat64 } from '../../src/tensor/dtypes.ts'
 import { random } from '../../src/tensor/random.ts'
 import { document, espalier, failure, repository } from '../cli/espalier.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -174,6 +175,36 @@ describe('extractLora', () => {
     await writeSafetensors(join(other, 'model.safetensors'), entries)
     expect(await fault(extractLora({ base, model: other, out }))).toMatchObject({ code: 'EXTRACT_MODELS' })
     expect(await fault(extractLora({ base, model: tuned, out: base }))).toMatchObject({ code: 'OUT_EXISTS' })
+  })
+})
+
+describe('beside PEFT', () => {
+  const fixture = (name: string) => join(repository, 'test/fixtures/extract-lora', name)
+
+  it('PEFT makes of base and adapter what we make of it', async () => {
+    const view = applyLora(await openCheckpoint(base), await openLora(fixture('adapter')))
+    const merged = await openCheckpoint(fixture('merged.safetensors'))
+    for (const [name, { dtype }] of merged.tensors) {
+      const [given, wanted] = [await view.readFloat32(name), toFloat64(await merged.read(name), dtype)]
+      expect(given.length).toBe(wanted.length)
+      for (let i = 0; i < wanted.length; i++) expect(Math.abs(given[i]! - wanted[i]!), name).toBeLessThan(1e-6)
+    }
+    await Promise.all([view.close(), merged.close()])
+  })
+
+  it('extracts the adapter that PEFT read', async () => {
+    const out = join(folder, 'again')
+    await extractLora({ base, model: fixture('tuned'), out, rank: 3, vectors: true })
+    const [given, wanted] = [out, fixture('adapter')].map((path) =>
+      openCheckpoint(join(path, 'adapter_model.safetensors')),
+    )
+    const [ours, theirs] = [await given!, await wanted!]
+    expect([...ours.tensors.keys()]).toEqual([...theirs.tensors.keys()])
+    for (const name of theirs.tensors.keys()) {
+      const [a, b] = [await ours.readFloat32(name), await theirs.readFloat32(name)]
+      for (let i = 0; i < b.length; i++) expect(a[i], name).toBeCloseTo(b[i]!, 5)
+    }
+    await Promise.all([ours.close(), theirs.close()])
   })
 })
 
