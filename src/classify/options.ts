@@ -10,7 +10,7 @@ export interface TrainOptions extends RunOptions {
   labels?: LabelTree | string
   /** Rows for early stopping, calibration and thresholds. Default: a stratified tenth of the data. */
   dev?: Dataset
-  /** The head. Default: chosen from the data and the encoder, see `defaultMethod`. */
+  /** The head. Default: chosen by the number of labels, their depth, labels per row and the encoder; the plan and the record say why. */
   method?: HeadMethod
   /** `ngram` (default), `mini`, a checkpoint folder, or `hf:ORG/NAME`. */
   encoder?: string
@@ -76,7 +76,8 @@ export interface Prediction extends PredictedPath {
 
 export interface TrainPlan {
   encoder: string
-  method: { name: string; options: Record<string, unknown> }
+  /** `why`: where the method was not named. */
+  method: { name: string; options: Record<string, unknown>; why?: string }
   rows: number
   devRows: number
   labels: { count: number; levels: number; leaves: number; units: number; multiLabel: boolean }

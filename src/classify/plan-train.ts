@@ -32,7 +32,11 @@ export async function planTrain(data: Dataset, options: TrainOptions = {}): Prom
   })
   return {
     encoder,
-    method: { name: method.name, options: method.options },
+    method: {
+      name: method.name,
+      options: method.options,
+      ...(prepared.why === undefined ? {} : { why: prepared.why }),
+    },
     rows: train.texts.length,
     devRows: dev?.texts.length ?? 0,
     labels: {

@@ -6,29 +6,18 @@ import type { LabelTree } from '../labels/label-tree.ts'
 import { InputError } from '../util/errors.ts'
 import { sha256OfJson } from '../util/hash.ts'
 import { version } from '../util/version.ts'
-import type { HeadContext, HeadMethod } from './head-method.ts'
-import { conditionalSoftmax, flat, perNode } from './methods/index.ts'
+import { chooseMethod } from './choose-method.ts'
+import type { HeadMethod } from './head-method.ts'
 import type { TrainOptions } from './options.ts'
 import { type LabelledTexts, readTrainingData, type TrainingData } from './training-data.ts'
 
 export const defaultSeed = 0
 /** Share of the rows held out when a dev set is needed and none is given. */
 const devShare = 0.1
-/** Leaves from which deciding level by level is worth its small loss of accuracy. */
-const leavesForLevels = 2000
-
-/**
- * The head that suits the data: `per-node` for labels with several parents, `conditional-softmax` for thousands of leaves in a tree of at
- * least two levels, `flat` otherwise.
- */
-export function defaultMethod(tree: LabelTree, { multiLabel }: HeadContext): HeadMethod {
-  if (!tree.isTree) return perNode()
-  if (tree.leaves.length < leavesForLevels || tree.depth < 2) return flat()
-  return multiLabel ? perNode() : conditionalSoftmax()
-}
-
 export interface Prepared extends TrainingData {
   method: HeadMethod
+  /** Why this method, where it was not named. */
+  why: string | undefined
   layout: HeadLayout
   encoder: string
   /** Identifies the run: same rows, tree and options. */
@@ -46,7 +35,9 @@ export async function prepareTraining(data: Dataset, options: TrainOptions): Pro
   const { tree, context } = read
   // The linear model scores training rows before it is trained on them, and is tuned on those; encoders need dev rows.
   const split = read.dev === undefined && encoder !== 'ngram' ? holdOut(read.train, tree, seed) : read
-  const method = options.method ?? defaultMethod(tree, context)
+  const chosen =
+    options.method === undefined ? chooseMethod(tree, context, encoder, read.train.texts.length) : undefined
+  const method = options.method ?? chosen!.method
   const layout = method.layout(tree, context)
   const inputs = [...(await data.hash(options)), ...(options.dev ? await options.dev.hash(options) : [])]
   const { epochs, lr, batch, maxLength, maxMinutes, unknownLabels } = options
@@ -58,7 +49,7 @@ export async function prepareTraining(data: Dataset, options: TrainOptions): Pro
     method: { name: method.name, options: method.options },
     options: { seed, epochs, lr, batch, maxLength, maxMinutes, unknownLabels },
   })
-  return { ...read, ...split, method, layout, encoder, fingerprint, inputs }
+  return { ...read, ...split, method, why: chosen?.why, layout, encoder, fingerprint, inputs }
 }
 
 /** A stratified tenth of the rows as dev rows. */

@@ -136,7 +136,11 @@ function recordOf(prepared: Prepared, options: TrainOptions, scorer: Scorer): Re
     verb: 'train',
     ...(options.command === undefined ? {} : { command: options.command }),
     encoder: prepared.encoder,
-    method: { name: prepared.method.name, options: prepared.method.options },
+    method: {
+      name: prepared.method.name,
+      options: prepared.method.options,
+      ...(prepared.why === undefined ? {} : { why: prepared.why }),
+    },
     options: { epochs, lr, batch, maxLength, maxMinutes, unknownLabels },
     seed: options.seed ?? defaultSeed,
     inputs: prepared.inputs,

@@ -52,7 +52,10 @@ export function configure(command: Command, session: Session): void {
       '--dev <FILE>',
       'rows for early stopping, calibration and thresholds (default: a stratified tenth of the data)',
     )
-    .option('--method <NAME>', 'the head, see: espalier systems (default: chosen by the data)')
+    .option(
+      '--method <NAME>',
+      'the head, see: espalier systems; auto chooses by the data and says why in --plan (default: auto)',
+    )
     .option('--method-option <KEY=VALUE>', 'an option of the method; may be given several times', collect)
     .option(
       '--decoder <NAME>',
@@ -159,9 +162,12 @@ async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<Trai
   const { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
   const { force, resume, methodOption = [] } = flags
   checkEncoder(flags)
-  if (methodOption.length > 0 && flags.method === undefined)
-    throw new InputError('USAGE', '--method-option needs --method', { help: 'see: espalier systems' })
-  const factory = flags.method === undefined ? undefined : findMethod(await headMethods(), flags.method)
+  const named = flags.method === 'auto' ? undefined : flags.method
+  if (methodOption.length > 0 && named === undefined)
+    throw new InputError('USAGE', '--method-option needs --method', {
+      help: 'see: espalier systems',
+    })
+  const factory = named === undefined ? undefined : findMethod(await headMethods(), named)
   return {
     ...session.run,
     ...{ labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels, force, resume },
@@ -216,6 +222,7 @@ function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): str
       `${plural(labels.count, 'label')}, ${plural(labels.levels, 'level')}, ${plural(labels.leaves, 'leaf', 'leaves')}, ${labels.multiLabel ? 'several' : 'one'} a row`,
     ],
     ['model', [plan.encoder, [method.name, ...settings].join(', '), plural(plan.parameters, 'parameter')].join(' · ')],
+    ...(method.why === undefined ? [] : [['why', method.why] as const]),
     ['output', flags.out === undefined ? formatBytes(bytes) : `${flags.out}  ${formatBytes(bytes)}`],
     [
       'cost',
