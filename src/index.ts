@@ -84,12 +84,14 @@ export {
   permuteToMatch,
   planMerge,
   planRecipe,
+  searchMerge,
 } from './merge/merge.ts'
 export { defineMergeMethod, type MergeMethod, type MethodDefinition, perModel, shared } from './merge/merge-method.ts'
 export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
 export * from './merge/methods/index.ts'
 export type { PermuteOptions, PermuteResult } from './merge/permute/pleas.ts'
 export type { Conflict, MergePlan } from './merge/plan/merge-plan.ts'
+export type { SearchMergeOptions, SearchMergeResult } from './merge/search/unconstrained-merge.ts'
 export type { Condition, Setting } from './merge/settings.ts'
 export type { MaterializedTask, MaterializeOptions } from './merge/tasks/materialize.ts'
 export type { MergedTask } from './merge/tasks/task-index.ts'

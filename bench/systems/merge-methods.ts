@@ -2,7 +2,9 @@
  * The data-free merge methods on the merging suite: test accuracy at λ = 1 and at the λ chosen on validation texts, beside average and task
  * arithmetic, and what each method's entry in the catalogue requires of it. Writes docs/results/merge-methods.md.
  *
- *     npx tsx bench/systems/merge-methods.ts [--data ../shared/data] [--seeds 0,1,2]
+ *     npx tsx bench/systems/merge-methods.ts [--data ../shared/data] [--seeds 0,1,2] [--arms unequal,expo]
+ *
+ * The arms train further specialists; without them (`--arms none`) it is quick.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,24 +32,35 @@ import {
   widen,
 } from '../../dist/index.js'
 import { mean, provenance, spread, table, writePage } from '../results-page.ts'
-import { type MergeSuite, mergeFolders, openSuite, readHead, readWeights, scaled, trainInto } from './merge-suite.ts'
+import {
+  inThisThread,
+  type MergeSuite,
+  mergeFolders,
+  openSuite,
+  readHead,
+  readWeights,
+  scaled,
+  trainInto,
+} from './merge-suite.ts'
 
 const { values: flags } = parseArgs({
   options: {
     data: { type: 'string', default: '../shared/data' },
     seeds: { type: 'string', default: '0,1,2' },
+    arms: { type: 'string', default: 'unequal,expo' },
     out: { type: 'string', default: 'docs/results/merge-methods.md' },
   },
 })
 const seeds = flags.seeds.split(',').map(Number)
+const arms = flags.arms.split(',')
+const done: number[] = []
 
-/** Methods whose result has a scale: measured as they are, and with what they changed scaled by the best λ on validation. */
-const plain: [string, MergeMethod][] = [
-  ['task arithmetic', taskArithmetic()],
-  ['TIES, density 0.2 of the model', ties({ density: 0.2, scope: 'model' })],
+/** Methods whose result has a scale, measured as they are; where a grid is given, also with the λ that is best on validation texts. */
+const plain: [string, MergeMethod, number[]?][] = [
+  ['task arithmetic', taskArithmetic(), [0.2, 0.3, 0.4, 0.5, 0.6]],
+  ['TIES, density 0.2 of the model', ties({ density: 0.2, scope: 'model' }), [0.8, 1, 1.3]],
   ['TIES, density 0.2 of each tensor', ties({ density: 0.2 })],
   ['DARE 0.5 + task arithmetic', dareLinear({ density: 0.5, rescale: 'density' })],
-  ['DARE 0.1 + task arithmetic', dareLinear({ density: 0.1, rescale: 'density' })],
   ['breadcrumbs 0.9, 0.01', breadcrumbs({ density: 0.9, gamma: 0.01 })],
   ['consensus, 2 tasks', consensus()],
   ['MagMax', magmax()],
@@ -58,9 +71,7 @@ const plain: [string, MergeMethod][] = [
   ['PCB 0.1', pcbMerging({ ratio: 0.1 })],
   ['PCB 0.2', pcbMerging({ ratio: 0.2 })],
   ['PCB 0.3', pcbMerging({ ratio: 0.3 })],
-  ['PCB 0.1, normalized', pcbMerging({ ratio: 0.1, inter: 'normalized' })],
-  ['trust region 0.99', trustRegion()],
-  ['trust region 0.95', trustRegion({ quantile: 0.95 })],
+  ['trust region 0.99', trustRegion(), [0.2, 0.3, 0.4, 0.5, 0.6]],
 ]
 
 /** Methods that give each task a model of its own. */
@@ -84,10 +95,11 @@ const chosen = new Map<string, number[]>()
 
 async function measurePlain(suite: MergeSuite): Promise<void> {
   note('average', await suite.accuracy(await suite.merge(linear(), undefined, { base: false })))
-  for (const [name, method] of plain) {
+  for (const [name, method, grid] of plain) {
     const merged = await suite.merge(method)
     note(`${name} λ1`, await suite.accuracy(merged))
-    const { lambda, weights } = await suite.chooseLambda(merged)
+    if (!grid) continue
+    const { lambda, weights } = await suite.chooseLambda(merged, grid)
     note(`${name} λ*`, await suite.accuracy(weights))
     chosen.set(name, [...(chosen.get(name) ?? []), lambda])
   }
@@ -98,7 +110,7 @@ async function measurePerTask(suite: MergeSuite): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'espalier-tasks-'))
     try {
       const models = suite.specialists.map((task) => task.folder)
-      await merge(models, { base: suite.baseFolder, method, out: join(folder, 'merged'), threads: 1 })
+      await merge(models, { base: suite.baseFolder, method: inThisThread(method), out: join(folder, 'merged') })
       const accuracy = await suite.accuraciesFor(async (task) => {
         const out = join(folder, task.name)
         await materializeTask(join(folder, 'merged'), task.name, out)
@@ -166,19 +178,6 @@ async function measureExpo(suite: MergeSuite): Promise<void> {
   note('ExPO: two epochs, α* on validation', mean(further))
 }
 
-for (const seed of seeds) {
-  console.error(`seed ${seed}`)
-  const suite = await openSuite({ data: flags.data, seed })
-  const experts = await Promise.all(suite.specialists.map(({ folder }) => readWeights(folder)))
-  note('specialists', mean(await suite.accuraciesFor((_, index) => experts[index]!)))
-  note('base', await suite.accuracy(suite.base))
-  await measurePlain(suite)
-  await measurePerTask(suite)
-  await measureUnequal(suite)
-  await measureExpo(suite)
-  await suite.close()
-}
-
 const of = (name: string): number[] => results.get(name)!
 const best = (name: string) => `${name} λ*`
 const one = (name: string) => `${name} λ1`
@@ -213,8 +212,8 @@ const requirements: [method: string, text: string, a: string, b: string, points:
     'unequal, TIES: others',
     4,
   ],
-  ['sce', 'SCE (top 1) over average, best λ: 10', best('SCE, top 1'), 'average', 10],
-  ['sce', 'SCE (top 1) over task arithmetic, best λ: -1', best('SCE, top 1'), best('task arithmetic'), -1],
+  ['sce', 'SCE (top 1) at λ 1 over average: 10', one('SCE, top 1'), 'average', 10],
+  ['sce', 'SCE (top 1) at λ 1 over task arithmetic at its best λ: -1', one('SCE, top 1'), best('task arithmetic'), -1],
   ['consensus', 'consensus over task arithmetic, both at λ 1: 0', one('consensus, 2 tasks'), one('task arithmetic'), 0],
   ['magmax', 'MagMax over average: 10', one('MagMax'), 'average', 10],
   [
@@ -245,34 +244,37 @@ const requirements: [method: string, text: string, a: string, b: string, points:
     0.5,
   ],
 ]
-const verdicts = requirements.map(([method, text, a, b, points]) => {
-  const values = gaps(a, b)
-  return [method, text, spread(values, 1), mean(values) >= points ? 'yes' : '**no**']
-})
-const flatness = ['PCB 0.05', 'PCB 0.1', 'PCB 0.2', 'PCB 0.3'].map((name) => 100 * mean(of(one(name))))
-verdicts.push([
-  'pcb-merging',
-  'flat in the ratio from 0.05 to 0.3: within ±1',
-  `${(Math.max(...flatness) - Math.min(...flatness)).toFixed(1)} from least to most`,
-  Math.max(...flatness) - Math.min(...flatness) <= 2 ? 'yes' : '**no**',
-])
-const share = of('Twin-Merging, a tenth of the rank').map((value, i) => value / of('specialists')[i]!)
-verdicts.push([
-  'twin-merging',
-  'a tenth of the rank reaches 90 % of the specialists',
-  `${spread(
-    share.map((x) => 100 * x),
-    1,
-  )} %`,
-  mean(share) >= 0.9 ? 'yes' : '**no**',
-])
+async function writeResults(): Promise<void> {
+  const verdicts = requirements
+    .filter(([, , a, b]) => results.has(a) && results.has(b))
+    .map(([method, text, a, b, points]) => {
+      const values = gaps(a, b)
+      return [method, text, spread(values, 1), mean(values) >= points ? 'yes' : '**no**']
+    })
+  const flatness = ['PCB 0.05', 'PCB 0.1', 'PCB 0.2', 'PCB 0.3'].map((name) => 100 * mean(of(one(name))))
+  verdicts.push([
+    'pcb-merging',
+    'flat in the ratio from 0.05 to 0.3: within ±1',
+    `${(Math.max(...flatness) - Math.min(...flatness)).toFixed(1)} from least to most`,
+    Math.max(...flatness) - Math.min(...flatness) <= 2 ? 'yes' : '**no**',
+  ])
+  const share = of('Twin-Merging, a tenth of the rank').map((value, i) => value / of('specialists')[i]!)
+  verdicts.push([
+    'twin-merging',
+    'a tenth of the rank reaches 90 % of the specialists',
+    `${spread(
+      share.map((x) => 100 * x),
+      1,
+    )} %`,
+    mean(share) >= 0.9 ? 'yes' : '**no**',
+  ])
 
-await writePage(
-  flags.out,
-  `# Merge methods without data
+  await writePage(
+    flags.out,
+    `# Merge methods without data
 
 Six specialists of the [merging suite](merge-suite.md) merged into one encoder; test accuracy over the six tasks, each with its own specialist's head, mean ±
-standard deviation over seeds ${flags.seeds}. "λ 1" is the method as it stands (TIES with density 0.2, the others at their defaults unless said), "best λ" scales what it
+standard deviation over seeds ${done.join(', ')}. "λ 1" is the method as it stands (TIES with density 0.2, the others at their defaults unless said), "best λ" scales what it
 changed by the one of a grid that is best on validation texts.
 
 ${table(
@@ -286,7 +288,12 @@ ${table(
 
 ${table(
   ['merge', 'λ 1', 'best λ', 'chosen λ'],
-  plain.map(([name]) => [name, spread(of(one(name))), spread(of(best(name))), chosen.get(name)!.join(', ')]),
+  plain.map(([name]) => [
+    name,
+    spread(of(one(name))),
+    results.has(best(name)) ? spread(of(best(name))) : '',
+    chosen.get(name)?.join(', ') ?? '',
+  ]),
 )}
 
 With one shared model and something small for each task, the task known:
@@ -299,7 +306,20 @@ ${table(
   ],
 )}
 
-One specialist trained three times as long at four times the rate, λ 1:
+${arms.includes('unequal') ? unequalSection() : ''}
+${arms.includes('expo') ? expoSection() : ''}
+## What is required
+
+Differences in points over seeds; a requirement is met if their mean reaches the number that ends the line. Those of ties, widen, pcb-merging and
+twin-merging are the catalogue's; for the others we ask for what the method claims.
+
+${table(['method', 'requirement', 'measured', 'met'], verdicts)}
+
+${provenance(`npx tsx bench/systems/merge-methods.ts --seeds ${done.join(',')} --arms ${flags.arms}`).join('\n')}`,
+  )
+}
+
+const unequalSection = (): string => `One specialist trained three times as long at four times the rate, λ 1:
 
 ${table(
   ['merge', 'its task', 'mean of the other five'],
@@ -309,16 +329,25 @@ ${table(
     spread(of(`unequal, ${name}: others`)),
   ]),
 )}
+`
 
-Specialists trained for two epochs instead of six: ${spread(of('ExPO: two epochs'))}; extrapolated with the α of 0 to 0.5 that is best on validation
+const expoSection =
+  (): string => `Specialists trained for two epochs instead of six: ${spread(of('ExPO: two epochs'))}; extrapolated with the α of 0 to 0.5 that is best on validation
 texts: ${spread(of('ExPO: two epochs, α* on validation'))}.
+`
 
-## What is required
-
-Differences in points over seeds; a requirement is met if their mean reaches the number that ends the line. Those of ties, widen, pcb-merging and
-twin-merging are the catalogue's; for the others we ask for what the method claims.
-
-${table(['method', 'requirement', 'measured', 'met'], verdicts)}
-
-${provenance(`npx tsx bench/systems/merge-methods.ts --seeds ${flags.seeds}`).join('\n')}`,
-)
+for (const seed of seeds) {
+  console.error(`seed ${seed}`)
+  const suite = await openSuite({ data: flags.data, seed })
+  const experts = await Promise.all(suite.specialists.map(({ folder }) => readWeights(folder)))
+  note('specialists', mean(await suite.accuraciesFor((_, index) => experts[index]!)))
+  note('base', await suite.accuracy(suite.base))
+  await measurePlain(suite)
+  await measurePerTask(suite)
+  if (arms.includes('unequal')) await measureUnequal(suite)
+  if (arms.includes('expo')) await measureExpo(suite)
+  await suite.close()
+  done.push(seed)
+  // After each seed: a run that is cut short leaves what it measured.
+  await writeResults()
+}

@@ -310,6 +310,9 @@ export const lambdas = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.3, 1.6, 2, 2.5, 
 const everyNth = <T>(values: readonly T[], count: number): T[] =>
   Array.from({ length: count }, (_, i) => values[Math.floor((i * values.length) / count)]!)
 
+/** Methods that are not those of the catalogue run where they are called: models this small are merged sooner than a thread starts. */
+export const inThisThread = (method: MergeMethod): MergeMethod => ({ ...method, definition: { ...method.definition } })
+
 /** Merges folders into a temporary one and reads the result; with `head` the classifiers of one task are merged and read too. */
 export async function mergeFolders(
   method: MergeMethod,
@@ -320,7 +323,7 @@ export async function mergeFolders(
   try {
     await merge(models, {
       ...options,
-      method,
+      method: inThisThread(method),
       out: join(folder, 'merged'),
       ...(head ? {} : { head: { kind: 'keep-per-task' as const } }),
       threads: 1,

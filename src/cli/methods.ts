@@ -30,9 +30,13 @@ export async function expertMethods(): Promise<MethodFactory<ExpertMethod>[]> {
   return Object.values(await import('../merge/experts/methods/index.ts')) as unknown as MethodFactory<ExpertMethod>[]
 }
 
-/** The step behind `merge --match`. */
-async function matchMethods(): Promise<MethodFactory[]> {
-  return [(await import('../merge/permute/pleas.ts')).pleas as unknown as MethodFactory]
+/** The step behind `merge --match`, and the search that is called from code. */
+async function mergeSteps(): Promise<MethodFactory[]> {
+  const [{ pleas }, { unconstrainedMerge }] = await Promise.all([
+    import('../merge/permute/pleas.ts'),
+    import('../merge/search/unconstrained-merge.ts'),
+  ])
+  return [pleas, unconstrainedMerge] as unknown as MethodFactory[]
 }
 
 /** The methods of `explain`. */
@@ -52,7 +56,7 @@ export async function allMethods(): Promise<MethodFactory[]> {
     ...(await headMethods()),
     ...(await mergeMethods()),
     ...(await expertMethods()),
-    ...(await matchMethods()),
+    ...(await mergeSteps()),
     ...(await alignMethods()),
     ...(await explainMethods()),
   ].sort((a, b) => (key(a) < key(b) ? -1 : 1))

@@ -8,6 +8,7 @@ import type { PermuteOptions, PermuteResult } from './permute/pleas.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
 import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
+import type { SearchMergeOptions, SearchMergeResult } from './search/unconstrained-merge.ts'
 import type { Scalar, Setting } from './settings.ts'
 import type { MaterializedTask, MaterializeOptions } from './tasks/materialize.ts'
 import type { MergedTask } from './tasks/task-index.ts'
@@ -148,6 +149,21 @@ export async function mergeExperts(folder: string, options: MergeExpertsOptions)
 export async function permuteToMatch(folder: string, options: PermuteOptions): Promise<PermuteResult> {
   const { writePermuted } = await import('./permute/pleas.ts')
   return writePermuted(folder, options)
+}
+
+/**
+ * Searches the weights of models in each group of layers by separable CMA-ES, and gives the mean of what it ends with: the best of many noisy
+ * scores would be fitted to the validation texts. Weights may become negative. A score that holds a small share of the loss beside the accuracy
+ * (accuracy - 0.05 loss) has no plateaus.
+ *
+ * @throws InputError `MERGE_INPUT` for weights that do not fit each other, `NOT_FINITE` for a score that is no number.
+ * @example
+ * const { settings } = await searchMerge({ base, models: [a, b], score: async (weights) => accuracyOf(weights) })
+ * await merge([{ model: 'a', ...settings[0] }, { model: 'b', ...settings[1] }], { base: 'base', method: taskArithmetic(), out: 'merged' })
+ */
+export async function searchMerge(options: SearchMergeOptions): Promise<SearchMergeResult> {
+  const search = await import('./search/unconstrained-merge.ts')
+  return search.searchMerge(options)
 }
 
 /** The engine is loaded when a merge is planned or run, so that importing the package stays quick. */
