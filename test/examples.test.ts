@@ -83,6 +83,11 @@ test('progress-and-errors', async () => {
   ])
 })
 
+test('serve-client', async () => {
+  const lines = await linesOf('serve-client.ts', join(folder, 'served'))
+  expect(lines.map((line) => line.replace(/ [01]\.\d\d$/, ''))).toEqual(['billing › refund', 'app › crash'])
+})
+
 test('no example is left out', () => {
   const names = readdirSync(examples).filter((name) => name.endsWith('.ts'))
   const source = readFileSync(fileURLToPath(import.meta.url), 'utf8')
