@@ -1,9 +1,11 @@
 /**
  * The spectral and Gram merge methods on the merging suite: test accuracy as they stand (λ = 1) and with the λ chosen on validation texts,
- * beside task arithmetic and TIES, and what each method's entry in the catalogue requires. Writes docs/results/spectral-methods.md.
+ * beside task arithmetic and TIES, and what each method's entry in the catalogue requires. Writes docs/results/spectral-methods.md. What is
+ * measured is kept in bench/.cache/spectral-methods until --fresh, so that an interrupted run goes on.
  *
- *     npx tsx bench/systems/spectral-methods.ts [--data ../shared/data] [--seeds 0,1,2]
+ *     npx tsx bench/systems/spectral-methods.ts [--data ../shared/data] [--seeds 0,1,2] [--fresh]
  */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
@@ -29,6 +31,7 @@ const { values: flags } = parseArgs({
   options: {
     data: { type: 'string', default: '../shared/data' },
     seeds: { type: 'string', default: '0,1,2' },
+    fresh: { type: 'boolean', default: false },
     out: { type: 'string', default: 'docs/results/spectral-methods.md' },
   },
 })
@@ -68,30 +71,69 @@ const fixedMethods: [string, MergeMethod][] = [
   ['DOGE, eta 0.07, rest at base', doge()],
 ]
 
-const results = new Map<string, number[]>()
-const note = (name: string, value: number) => {
-  results.set(name, [...(results.get(name) ?? []), value])
-  console.error(`  ${name}: ${value.toFixed(3)}`)
-}
-const chosen = new Map<string, number[]>()
-const seconds = new Map<string, number[]>()
+const kept = 'bench/.cache/spectral-methods'
+if (flags.fresh) rmSync(kept, { recursive: true, force: true })
+mkdirSync(kept, { recursive: true })
 
-async function measure(suite: MergeSuite): Promise<void> {
-  note('average', await suite.accuracy(await suite.merge(linear(), undefined, { base: false })))
-  for (const [name, method] of [...scaledMethods, ...fixedMethods]) {
-    const start = performance.now()
-    const merged = await suite.merge(method)
-    seconds.set(name, [...(seconds.get(name) ?? []), (performance.now() - start) / 1000])
-    note(`${name} λ1`, await suite.accuracy(merged))
-    if (fixedMethods.some(([fixed]) => fixed === name)) continue
-    const { lambda, weights } = await suite.chooseLambda(merged, grid)
-    note(`${name} λ*`, await suite.accuracy(weights))
-    chosen.set(name, [...(chosen.get(name) ?? []), lambda])
+/** Measurements of one seed by name; each is made once. */
+class Measurements {
+  readonly values: Record<string, number>
+  private readonly file: string
+
+  constructor(seed: number) {
+    this.file = join(kept, `${seed}.json`)
+    this.values = existsSync(this.file) ? (JSON.parse(readFileSync(this.file, 'utf8')) as Record<string, number>) : {}
+  }
+
+  /** Measures what is not known of these names. */
+  async once(names: readonly string[], measure: () => Promise<readonly number[]>): Promise<void> {
+    if (names.every((name) => name in this.values)) return
+    const values = await measure()
+    for (const [i, name] of names.entries()) {
+      this.values[name] = values[i]!
+      console.error(`  ${name}: ${values[i]!.toFixed(3)}`)
+    }
+    writeFileSync(this.file, JSON.stringify(this.values))
   }
 }
 
+const best = (name: string) => `${name} λ*`
+const one = (name: string) => `${name} λ1`
+
+async function measure(suite: MergeSuite, known: Measurements): Promise<void> {
+  const experts = () => Promise.all(suite.specialists.map(({ folder }) => readWeights(folder)))
+  await known.once(['specialists'], async () => {
+    const weights = await experts()
+    return [mean(await suite.accuraciesFor((_, index) => weights[index]!))]
+  })
+  await known.once(['base'], async () => [await suite.accuracy(suite.base)])
+  await known.once(['average'], async () => [
+    await suite.accuracy(await suite.merge(linear(), undefined, { base: false })),
+  ])
+  for (const [name, method] of scaledMethods)
+    await known.once([one(name), best(name)], async () => {
+      const merged = await suite.merge(method)
+      const { weights } = await suite.chooseLambda(merged, grid)
+      return [await suite.accuracy(merged), await suite.accuracy(weights)]
+    })
+  for (const [name, method] of fixedMethods)
+    await known.once([one(name)], async () => [await suite.accuracy(await suite.merge(method))])
+}
+
+/** Tasks that come one after the other: what is left of the first where the last is merged in. */
+async function measureContinual(suite: MergeSuite, known: Measurements): Promise<void> {
+  for (const [name, method] of [
+    ['DOP', dop({ embeddings: 'matrix' })],
+    ['running mean', dop({ embeddings: 'matrix', steps: 0 })],
+  ] as const)
+    await known.once([`continual, ${name}: first three`, `continual, ${name}: last three`], async () => {
+      const accuracies = await suite.accuracies(await suite.merge(method))
+      return [mean(accuracies.slice(0, 3)), mean(accuracies.slice(3))]
+    })
+}
+
 /** One specialist trained three times as long at four times the rate: what it and the others keep. */
-async function measureUnequal(suite: MergeSuite): Promise<void> {
+async function measureUnequal(suite: MergeSuite, known: Measurements): Promise<void> {
   const [big, ...others] = suite.specialists
   const folder = join(suite.folder, `${big!.name}-long`)
   await trainInto(folder, { folder: suite.baseFolder }, big!.train, {
@@ -99,52 +141,42 @@ async function measureUnequal(suite: MergeSuite): Promise<void> {
   })
   const tasks = [{ ...big!, folder, head: await readHead(folder) }, ...others]
   const experts = await Promise.all(tasks.map((task) => readWeights(task.folder)))
-  const norms = experts.map((weights) => {
-    let square = 0
-    for (const [name, values] of weights)
-      for (let i = 0; i < values.length; i++) square += (values[i]! - suite.base.get(name)![i]!) ** 2
-    return Math.sqrt(square)
+  await known.once(['unequal: norm of the long change over the others'], async () => {
+    const norms = experts.map((weights) => {
+      let square = 0
+      for (const [name, values] of weights)
+        for (let i = 0; i < values.length; i++) square += (values[i]! - suite.base.get(name)![i]!) ** 2
+      return Math.sqrt(square)
+    })
+    return [norms[0]! / mean(norms.slice(1))]
   })
-  note('unequal: norm of the long change over the others', norms[0]! / mean(norms.slice(1)))
-  const own = await suite.accuraciesFor((_, index) => experts[index]!, 'test', tasks)
   for (const [name, method] of [
     ['TSV-M', tsvM()],
     ['R-TSVM', rTsvm()],
-  ] as const) {
-    const accuracies = await suite.accuracies(await suite.merge(method, tasks), 'test', tasks)
-    note(`unequal, ${name}: long`, accuracies[0]!)
-    note(`unequal, ${name}: others`, mean(accuracies.slice(1)))
-    note(`unequal, ${name}: worst`, Math.min(...accuracies.map((value, i) => value / own[i]!)))
-  }
+  ] as const)
+    await known.once(
+      ['long', 'others', 'worst'].map((what) => `unequal, ${name}: ${what}`),
+      async () => {
+        const own = await suite.accuraciesFor((_, index) => experts[index]!, 'test', tasks)
+        const accuracies = await suite.accuracies(await suite.merge(method, tasks), 'test', tasks)
+        return [accuracies[0]!, mean(accuracies.slice(1)), Math.min(...accuracies.map((value, i) => value / own[i]!))]
+      },
+    )
 }
 
-/** Tasks that come one after the other: what is left of the first where the last is merged in. */
-async function measureContinual(suite: MergeSuite): Promise<void> {
-  for (const [name, method] of [
-    ['DOP', dop({ embeddings: 'matrix' })],
-    ['running mean', dop({ embeddings: 'matrix', steps: 0 })],
-  ] as const) {
-    const accuracies = await suite.accuracies(await suite.merge(method))
-    note(`continual, ${name}: first three`, mean(accuracies.slice(0, 3)))
-    note(`continual, ${name}: last three`, mean(accuracies.slice(3)))
-  }
-}
-
+const measured = new Map<number, Measurements>()
 for (const seed of seeds) {
   console.error(`seed ${seed}`)
   const suite = await openSuite({ data: flags.data, seed })
-  const experts = await Promise.all(suite.specialists.map(({ folder }) => readWeights(folder)))
-  note('specialists', mean(await suite.accuraciesFor((_, index) => experts[index]!)))
-  note('base', await suite.accuracy(suite.base))
-  await measure(suite)
-  await measureUnequal(suite)
-  await measureContinual(suite)
+  const known = new Measurements(seed)
+  await measure(suite, known)
+  await measureContinual(suite, known)
+  await measureUnequal(suite, known)
+  measured.set(seed, known)
   await suite.close()
 }
 
-const of = (name: string): number[] => results.get(name)!
-const best = (name: string) => `${name} λ*`
-const one = (name: string) => `${name} λ1`
+const of = (name: string): number[] => seeds.map((seed) => measured.get(seed)!.values[name]!)
 const points = (a: string, b: string) => of(a).map((value, i) => 100 * (value - of(b)[i]!))
 
 /** What is asked for: that the mean of the differences reaches a number of points. */
@@ -210,7 +242,6 @@ const verdicts = requirements.map(([method, text, a, b, least]) => {
 })
 
 const unequal = (name: string) => ['long', 'others', 'worst'].map((what) => spread(of(`unequal, ${name}: ${what}`)))
-const timing = (name: string) => mean(seconds.get(name)!).toFixed(1)
 
 await writePage(
   flags.out,
@@ -218,7 +249,7 @@ await writePage(
 
 Six specialists of the [merging suite](merge-suite.md) merged into one encoder; test accuracy over the six tasks, each with its own specialist's head, mean ±
 standard deviation over seeds ${flags.seeds}. "λ 1" is the method at its defaults unless said, "best λ" scales what it changed by the one of a grid that is best on
-validation texts. Embeddings are merged as matrices. "s" is the time of one merge on one thread.
+validation texts. Embeddings are merged as matrices.
 
 ${table(
   ['encoder', 'accuracy'],
@@ -230,16 +261,10 @@ ${table(
 )}
 
 ${table(
-  ['merge', 'λ 1', 'best λ', 'chosen λ', 's'],
+  ['merge', 'λ 1', 'best λ'],
   [
-    ...scaledMethods.map(([name]) => [
-      name,
-      spread(of(one(name))),
-      spread(of(best(name))),
-      chosen.get(name)!.join(', '),
-      timing(name),
-    ]),
-    ...fixedMethods.map(([name]) => [name, spread(of(one(name))), '', '', timing(name)]),
+    ...scaledMethods.map(([name]) => [name, spread(of(one(name))), spread(of(best(name)))]),
+    ...fixedMethods.map(([name]) => [name, spread(of(one(name))), '']),
   ],
 )}
 
