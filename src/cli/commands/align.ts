@@ -1,19 +1,15 @@
 /** `espalier align`: fits the heads of a merged multi-task model to its encoder with a few texts of each task. */
-import { readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Command } from 'commander'
-import type { AlignResult } from '../../align/align.ts'
 import type { AlignMethod } from '../../align/align-method.ts'
-import type { Dataset } from '../../data/dataset.ts'
 import { InputError } from '../../util/errors.ts'
+import { alignmentLines, taskDatasets } from '../align-data.ts'
 import { typedCommand } from '../command-name.ts'
-import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
+import { addDataOptions, type DataFlags } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { parseMethodOptions } from '../method-options.ts'
 import { alignMethods, findMethod } from '../methods.ts'
 import { collect, wholeIn } from '../option-values.ts'
 import type { Session } from '../session.ts'
-import { table } from '../table.ts'
 
 interface AlignFlags extends DataFlags {
   out: string
@@ -26,8 +22,6 @@ interface AlignFlags extends DataFlags {
   threads?: number
   force?: boolean
 }
-
-const dataFile = /\.(jsonl|json|csv|tsv|parquet)(\.gz)?$/
 
 export function configure(command: Command, session: Session): void {
   command
@@ -68,7 +62,7 @@ async function runAlign(model: string, source: string, flags: AlignFlags, sessio
       return [task, folder]
     }),
   )
-  const data = await datasets(model, source, flags, session)
+  const data = await taskDatasets(model, source, flags, session)
   const { align } = await import('../../align/align.ts')
   const { out, seed, threads, force } = flags
   const result = await align(model, data, {
@@ -83,66 +77,15 @@ async function runAlign(model: string, source: string, flags: AlignFlags, sessio
   })
   session.settle()
   if (session.json) return session.printJson({ method: { name: method.name, options: method.options }, ...result })
-  await session.print(...resultLines(result, session))
+  await session.print(
+    ...alignmentLines(result.tasks, session),
+    `model  ${result.folder}`,
+    `next   espalier predict ${result.folder} TEXT`,
+  )
 }
 
 async function methodOf({ method, methodOption = [], shots }: AlignFlags): Promise<AlignMethod> {
   const factory = findMethod(await alignMethods(), method)
   const given = parseMethodOptions(factory.info.name, factory.schema, methodOption)
   return factory({ ...given, ...(shots === undefined ? {} : { shots }) })
-}
-
-/** The rows of each task: a file and the task's name, or a folder of files named after tasks. */
-async function datasets(
-  model: string,
-  source: string,
-  flags: AlignFlags,
-  session: Session,
-): Promise<Record<string, Dataset>> {
-  const { readDataset } = await import('../../data/dataset.ts')
-  const reading = { ...readOptionsOf(flags), requireLabels: true, ...remarksOnly(session.run) }
-  if (flags.task !== undefined) return { [flags.task]: await readDataset(source, reading) }
-  const { taskNames } = await import('../../classify/load-tasks.ts')
-  const tasks = await taskNames(model)
-  const folder = (await stat(source).catch(() => undefined))?.isDirectory() ?? false
-  if (!folder)
-    throw new InputError('USAGE', 'DATA is a file: the task it belongs to is not named', {
-      help: `add --task NAME: ${tasks.join(', ')}`,
-    })
-  const found = (await readdir(source)).filter(
-    (name) => dataFile.test(name) && tasks.includes(name.replace(dataFile, '')),
-  )
-  if (found.length === 0)
-    throw new InputError('DATA_EMPTY', 'The folder has no file of a task of the model', {
-      where: { file: source },
-      help: `name the files after the tasks: ${tasks.map((task) => `${task}.jsonl`).join(', ')}`,
-    })
-  const entries: [string, Dataset][] = []
-  for (const name of found.sort())
-    entries.push([name.replace(dataFile, ''), await readDataset(join(source, name), reading)])
-  return Object.fromEntries(entries)
-}
-
-function resultLines({ folder, tasks }: AlignResult, session: Session): string[] {
-  const { paint, columns } = session.stdout
-  const share = (value: number | undefined) => (value === undefined ? '' : value.toFixed(3))
-  const rows = tasks.map(({ task, texts, agreementBefore, agreementAfter, distance, distanceRotated }) => [
-    task,
-    String(texts),
-    share(agreementBefore),
-    share(agreementAfter),
-    share(distance),
-    share(distanceRotated),
-  ])
-  const head = ['task', 'texts', 'before', 'after', 'distance', 'rotated'].map((name) => paint('dim', name))
-  return [
-    ...table(
-      [{ flexible: true }, ...Array.from({ length: 5 }, () => ({ align: 'right' as const }))],
-      [head, ...rows],
-      columns,
-    ),
-    paint('dim', 'before, after: share of other texts on which model and expert agree'),
-    `model  ${folder}`,
-    `next   espalier predict ${folder} TEXT`,
-  ]
 }

@@ -1,10 +1,14 @@
 /** `espalier merge`: a recipe in, a checkpoint's folder out; or, with --plan, what that would do. */
+import { rm, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { RouterStatistics } from '../../merge/experts/expert-method.ts'
-import type { MergeResult } from '../../merge/merge.ts'
+import type { MergeResult, MergeRunOptions } from '../../merge/merge.ts'
 import type { Conflict, MergePlan } from '../../merge/plan/merge-plan.ts'
+import type { Recipe } from '../../merge/recipe/recipe.ts'
 import { formatPlace, InputError, InterruptedError } from '../../util/errors.ts'
 import { readJson } from '../../util/json.ts'
+import { alignmentLines, taskDatasets } from '../align-data.ts'
 import { typedCommand } from '../command-name.ts'
 import { examples } from '../examples.ts'
 import { formatBytes, formatNumber, formatSeconds, plural } from '../format.ts'
@@ -29,6 +33,8 @@ interface MergeFlags {
   methodOption?: string[]
   statistics?: string
   match?: string
+  align?: string
+  shots?: number
 }
 
 export function configure(command: Command, session: Session): void {
@@ -63,6 +69,8 @@ export function configure(command: Command, session: Session): void {
     )
     .option('--statistics <FILE>', 'with --experts: JSON, of each layer {usage, logits?, outputs?}')
     .option('--match <MODEL>', "write an encoder (a folder) with its units in another one's order, to merge both")
+    .option('--align <DIR>', 'fit the kept heads with few rows of each task, a folder of NAME.jsonl: see align')
+    .option('--shots <K>', 'with --align: texts of each label (default: 10)', wholeIn('--shots', { least: 1 }))
     .addHelpText(
       'after',
       examples([
@@ -85,6 +93,8 @@ async function runMerge(file: string, out: string | undefined, flags: MergeFlags
     })
   if (flags.base !== undefined)
     throw new InputError('USAGE', '--base belongs to --task', { help: 'a recipe names its base as base_model' })
+  if (flags.shots !== undefined && flags.align === undefined)
+    throw new InputError('USAGE', '--shots belongs to --align', { help: 'name the folder of rows: --align DIR' })
   const { readRecipe } = await import('../../merge/recipe/read-recipe.ts')
   const { mergeRecipe, planRecipe } = await import('../../merge/merge.ts')
   const recipe = await readRecipe(file)
@@ -107,7 +117,10 @@ async function runMerge(file: string, out: string | undefined, flags: MergeFlags
       help: 'name the folder to write: espalier merge RECIPE.yml OUT, or pass --plan',
     })
   try {
-    const result = await mergeRecipe(recipe, out, { ...options, record: { command: typedCommand() } })
+    const record = { command: typedCommand() }
+    if (flags.align !== undefined)
+      return await mergeAndAlign(recipe, out, flags.align, { ...options, record }, flags, session)
+    const result = await mergeRecipe(recipe, out, { ...options, record })
     session.settle()
     if (session.json) await session.printJson(resultDocument(result))
     else await session.print(...resultLines(result, session))
@@ -115,6 +128,46 @@ async function runMerge(file: string, out: string | undefined, flags: MergeFlags
     if (error instanceof InterruptedError) throw new InterruptedError(undefined, { help: 'continue with --resume' })
     throw error
   }
+}
+
+/** A merge whose heads are fitted before it gets its name. */
+async function mergeAndAlign(
+  recipe: Recipe,
+  out: string,
+  rows: string,
+  options: MergeRunOptions,
+  { shots, seed }: MergeFlags,
+  session: Session,
+): Promise<void> {
+  const [{ mergeRecipe }, { align }, { ftClassifier }, { checkOutputFolder }] = await Promise.all([
+    import('../../merge/merge.ts'),
+    import('../../align/align.ts'),
+    import('../../align/methods/index.ts'),
+    import('../../util/atomic.ts'),
+  ])
+  await checkOutputFolder(out, options.force)
+  if (!(await stat(rows).catch(() => undefined))?.isDirectory())
+    throw new InputError('ENOENT', 'The folder of rows is not there', {
+      where: { file: rows },
+      help: 'give a folder with a file for each task, such as few/trec.jsonl',
+    })
+  const unaligned = `${resolve(out)}.unaligned`
+  const result = await mergeRecipe(recipe, unaligned, { ...options, force: true })
+  const data = await taskDatasets(unaligned, rows, {}, session)
+  const { tasks } = await align(unaligned, data, {
+    ...session.run,
+    method: ftClassifier(shots === undefined ? {} : { shots }),
+    out,
+    command: typedCommand(),
+    ...(seed === undefined ? {} : { seed }),
+    ...(options.threads === undefined ? {} : { threads: options.threads }),
+    ...(options.force === undefined ? {} : { force: options.force }),
+  })
+  await rm(unaligned, { recursive: true, force: true })
+  session.settle()
+  const shown = { ...result, folder: out }
+  if (session.json) await session.printJson({ ...resultDocument(shown), align: tasks })
+  else await session.print(...resultLines(shown, session), '', ...alignmentLines(tasks, session))
 }
 
 /** One task's checkpoint from a merged folder. */
