@@ -66,7 +66,8 @@ export async function listen(app: Fetching, options: ListenOptions = {}): Promis
     headersTimeout: Math.min(10, receiveSeconds) * 1000,
     requestTimeout: receiveSeconds * 1000,
     connectionsCheckingInterval: Math.min(1000, receiveSeconds * 250),
-    keepAliveTimeout: 5000,
+    // Longer than clients and proxies keep idle connections: whoever closes first should be the one that asks.
+    keepAliveTimeout: 65_000,
     maxHeaderSize: 16_384,
   }
   const connections = new Connections()
