@@ -80,6 +80,7 @@ async function espalier(folder: string, options: string[]): Promise<{ costs: Cos
     model,
     '--threads',
     '1',
+    '--force',
     ...options,
   ]
   const measured = jsonLine(system(python, ['bench/peers/measure.py', 'node', ...words]))

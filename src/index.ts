@@ -91,10 +91,19 @@ export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
 export * from './merge/methods/index.ts'
 export type { PermuteOptions, PermuteResult } from './merge/permute/pleas.ts'
 export type { Conflict, MergePlan } from './merge/plan/merge-plan.ts'
+export {
+  type MergeReport,
+  type MergeReportCell,
+  type MergeReportOptions,
+  type MergeReportRow,
+  mergeReport,
+} from './merge/report/merge-report.ts'
+export { renderMergeReport } from './merge/report/render-merge-report.ts'
 export type { SearchMergeOptions, SearchMergeResult } from './merge/search/unconstrained-merge.ts'
 export type { Condition, Setting } from './merge/settings.ts'
 export type { MaterializedTask, MaterializeOptions } from './merge/tasks/materialize.ts'
 export type { MergedTask } from './merge/tasks/task-index.ts'
+export { type FewShotOptions, type FewShotRows, fewShotPaths } from './select/few-shot-paths.ts'
 export { EspalierError, InputError, InterruptedError, type Place, RunError } from './util/errors.ts'
 export type { MethodInfo } from './util/method.ts'
 export type { Progress, RunOptions } from './util/progress.ts'

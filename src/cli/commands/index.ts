@@ -53,6 +53,7 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Fit the heads of a merged model with a few texts of each task',
     load: () => import('./align.ts'),
   },
+  { name: 'select', summary: 'Choose few rows of many', load: () => import('./select.ts') },
   {
     name: 'inspect',
     summary: 'Describe a classifier, a checkpoint, a data file or a label tree',
