@@ -35,8 +35,7 @@ export const lime = defineExplainMethod(
     name: 'lime',
     summary: 'A linear model of the score over kept tokens, fitted around the text: any model, hundreds of calls',
     source: 'Ribeiro, Singh and Guestrin, "Why Should I Trust You?", 2016',
-    status: 'works',
-    results: 'docs/results/explain.md',
+    status: 'partial',
   },
   v.object({
     samples: v.optional(
