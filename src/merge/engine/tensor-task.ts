@@ -113,6 +113,11 @@ export class TensorTask {
     this.input.writePart?.(model, part, bytes, start)
   }
 
+  /** Throws if the merge is to stop: long calculations ask between their steps. */
+  throwIfStopped(): void {
+    this.input.onBlock?.()
+  }
+
   /** The whole tensor as one block, for methods that need a matrix at once. */
   whole(): Block {
     return this.block(0, this.length)

@@ -68,6 +68,7 @@ export const doge = defineMergeMethod({
     const gradient = matrix(rows, columns)
     const adam = new Adam(correction.data.length, options.rate)
     for (let step = 0; step < options.steps; step++) {
+      task.throwIfStopped()
       lossAndGradient(loss, correction, gradient.data)
       if (basis) project(task.matrices, basis, gradient)
       adam.update(correction.data, gradient.data)

@@ -7,6 +7,7 @@ import { frobeniusNorm, type Matrix } from '../../tensor/linear-algebra/matrix.t
 import type { MatrixKernels } from '../../tensor/linear-algebra/matrix-kernels.ts'
 import { multiply } from '../../tensor/linear-algebra/multiply.ts'
 import { lambda } from '../elements/task-vector-options.ts'
+import type { TensorTask } from '../engine/tensor-task.ts'
 import { Adam } from '../matrices/adam.ts'
 import { deltaMatrix, embeddings, isMatrix, rest, writeDelta, writeRest } from '../matrices/matrix-task.ts'
 import { anyNumber, defineMergeMethod, positive, shared } from '../merge-method.ts'
@@ -49,17 +50,23 @@ export const dop = defineMergeMethod({
   merge(task, { steps, rate, lambda, rest, embeddings }) {
     if (!isMatrix(task, embeddings)) return writeRest(task, rest, lambda, new Array<number>(task.models).fill(1))
     let merged = deltaMatrix(task, 0)
-    for (let t = 1; t < task.models; t++) merged = mergePair(task.matrices, merged, deltaMatrix(task, t), steps, rate)
+    for (let t = 1; t < task.models; t++) merged = mergePair(task, merged, deltaMatrix(task, t), steps, rate)
     writeDelta(task, merged, lambda)
   },
 })
 
-function mergePair(kernels: MatrixKernels, old: Matrix, next: Matrix, steps: number, rate: number): Matrix {
+function mergePair(task: TensorTask, old: Matrix, next: Matrix, steps: number, rate: number): Matrix {
   const x = { ...old, data: old.data.map((value, i) => (value + next.data[i]!) / 2) }
   const size = Math.sqrt((frobeniusNorm(old) ** 2 + frobeniusNorm(next) ** 2) / (2 * x.data.length))
   const adam = new Adam(x.data.length, rate * size)
-  for (let step = 0; step < steps; step++)
-    adam.update(x.data, leastCombination(sideGradient(kernels, old, x), sideGradient(kernels, next, x)))
+  for (let step = 0; step < steps; step++) {
+    task.throwIfStopped()
+    const gradients = [old, next].map((change) => sideGradient(task.matrices, change, x)) as [
+      Float64Array,
+      Float64Array,
+    ]
+    adam.update(x.data, leastCombination(...gradients))
+  }
   return x
 }
 

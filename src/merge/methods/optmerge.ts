@@ -81,6 +81,7 @@ export const optmerge = defineMergeMethod({
     if (lora) {
       const speed = new Float64Array(w.data.length)
       for (let step = 0; step < steps; step++) {
+        task.throwIfStopped()
         const g = gradient(kernels, loss, w).data
         for (let i = 0; i < g.length; i++) {
           speed[i] = momentum * speed[i]! + g[i]!
@@ -90,7 +91,10 @@ export const optmerge = defineMergeMethod({
     } else {
       const size = Math.sqrt(square / (task.models * task.length))
       const adam = new Adam(w.data.length, (rate === 'auto' ? 0.01 : rate) * size)
-      for (let step = 0; step < steps; step++) adam.update(w.data, gradient(kernels, loss, w).data)
+      for (let step = 0; step < steps; step++) {
+        task.throwIfStopped()
+        adam.update(w.data, gradient(kernels, loss, w).data)
+      }
     }
     writeDelta(task, w, lambda)
   },
