@@ -6,6 +6,8 @@ import type { RouterStatistics } from '../../merge/experts/expert-method.ts'
 import type { MergeResult, MergeRunOptions } from '../../merge/merge.ts'
 import type { Conflict, MergePlan } from '../../merge/plan/merge-plan.ts'
 import type { Recipe } from '../../merge/recipe/recipe.ts'
+import type { MergeReport } from '../../merge/report/merge-report.ts'
+import { writeFileAtomic } from '../../util/atomic.ts'
 import { formatPlace, InputError, InterruptedError } from '../../util/errors.ts'
 import { readJson } from '../../util/json.ts'
 import { alignmentLines, taskDatasets } from '../align-data.ts'
@@ -26,6 +28,7 @@ interface MergeFlags {
   resume?: boolean
   force?: boolean
   strictMergekit?: boolean
+  report?: string
   task?: string
   base?: string
   experts?: number
@@ -43,6 +46,7 @@ export function configure(command: Command, session: Session): void {
     .argument('<RECIPE>', 'a recipe: mergekit YAML; with --task a merged folder')
     .argument('[OUT]', 'the folder to write; not needed with --plan')
     .option('--plan', 'show what would be read, merged and written, and every conflict; read no weights')
+    .option('--report <FILE>', 'with --plan: a page of how models agree, layer by layer; reads weights')
     .option('--seed <N>', 'key of the random choices of dare and della (default: 0)', wholeIn('--seed', { least: 0 }))
     .option('--threads <N>', "threads at most (default: the machine's cores)", wholeIn('--threads', { least: 1 }))
     .option('--max-memory <SIZE>', 'memory to stay under, such as 300MB or 1GB', bytesIn('--max-memory'))
@@ -75,6 +79,7 @@ export function configure(command: Command, session: Session): void {
       'after',
       examples([
         'espalier merge recipe.yml --plan',
+        'espalier merge recipe.yml --plan --report agreement.html',
         'espalier merge recipe.yml merged --max-memory 400MB --resume',
         'espalier merge merged news-model --task news',
       ]),
@@ -105,13 +110,16 @@ async function runMerge(file: string, out: string | undefined, flags: MergeFlags
   }
   if (flags.plan) {
     const plan = await planRecipe(recipe, options)
+    const report = flags.report === undefined ? undefined : await reportOn(plan, flags.report, session)
     session.settle()
-    if (session.json) await session.printJson(planDocument(plan))
-    else await session.print(...planLines(file, plan, session))
+    if (session.json) await session.printJson({ ...planDocument(plan), ...(report ? { report } : {}) })
+    else await session.print(...planLines(file, plan, session), ...(report ? [`agreement   ${flags.report}`] : []))
     const blocking = plan.conflicts.filter(({ severity }) => severity === 'error').length
     if (blocking > 0) process.exitCode = 2
     return
   }
+  if (flags.report !== undefined)
+    throw new InputError('USAGE', '--report goes with --plan', { help: 'add --plan: the page is made before merging' })
   if (out === undefined)
     throw new InputError('USAGE', 'Missing argument OUT', {
       help: 'name the folder to write: espalier merge RECIPE.yml OUT, or pass --plan',
@@ -289,6 +297,15 @@ async function matchUnits(
       (label) => session.stdout.paint('dim', label),
     ),
   )
+}
+
+/** Compares the models, and writes the page. */
+async function reportOn(plan: MergePlan, file: string, session: Session): Promise<MergeReport> {
+  const { mergeReport } = await import('../../merge/report/merge-report.ts')
+  const { renderMergeReport } = await import('../../merge/report/render-merge-report.ts')
+  const report = await mergeReport(plan, session.run)
+  await writeFileAtomic(file, renderMergeReport(report))
+  return report
 }
 
 /** Only the options that were given. */
