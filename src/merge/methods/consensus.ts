@@ -18,6 +18,7 @@ export const consensus = defineMergeMethod({
     summary: 'Task arithmetic on the elements that matter to several models; leaves out selfish and useless ones.',
     source: 'Wang et al., "Localizing Task Information for Improved Model Merging and Compression", 2024',
     status: 'works',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 2 },

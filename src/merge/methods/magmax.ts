@@ -14,6 +14,7 @@ export const magmax = defineMergeMethod({
     summary: 'Takes the largest change of each element; for models fine-tuned one after the other.',
     source: 'Marczak et al., "MagMax", 2024',
     status: 'works',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 1 },

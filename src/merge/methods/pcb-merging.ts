@@ -37,6 +37,7 @@ export const pcbMerging = defineMergeMethod({
     summary: 'Averages the changes that win by size and agreement with other models; without weights to choose.',
     source: 'Du et al., "Parameter Competition Balancing for Model Merging", 2024',
     status: 'partial',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 1 },

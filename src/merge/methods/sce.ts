@@ -18,6 +18,7 @@ export const sce = defineMergeMethod({
     summary: 'Weights the models of each tensor by how much they changed it, and merges the changes that agree.',
     source: 'Wan et al., "FuseChat", 2024',
     status: 'partial',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 1 },

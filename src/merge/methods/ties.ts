@@ -24,6 +24,7 @@ export const ties = defineMergeMethod({
     summary: 'Keeps the largest changes and averages those that agree in sign; for several fine-tunes of one base.',
     source: 'Yadav et al., "TIES-Merging", 2023',
     status: 'partial',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 1 },

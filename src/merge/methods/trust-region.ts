@@ -21,6 +21,7 @@ export const trustRegion = defineMergeMethod({
     summary: 'Task arithmetic without the few elements in which the models disturb each other most.',
     source: 'Sun et al., "Task Arithmetic in Trust Region", 2025',
     status: 'partial',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 2 },

@@ -24,6 +24,7 @@ export const twinMerging = defineMergeMethod({
     summary: "One shared model, and each task's own part at low rank; where the task of a text is known or routed.",
     source: 'Lu et al., "Twin-Merging: Dynamic Integration of Modular Expertise in Model Merging", 2024',
     status: 'partial',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 1 },

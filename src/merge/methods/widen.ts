@@ -19,6 +19,7 @@ export const widen = defineMergeMethod({
       'Weights columns by how much they changed in length and direction; for models that changed by very different amounts.',
     source: 'Yu et al., "Extend Model Merging from Fine-Tuned to Pre-Trained LLMs via Weight Disentanglement", 2024',
     status: 'partial',
+    results: 'docs/results/merge-methods.md',
   },
   base: 'required',
   models: { least: 1 },

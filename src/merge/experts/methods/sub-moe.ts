@@ -77,6 +77,7 @@ export const subMoe: ExpertMethodFactory<Options> = Object.assign(
       summary: 'Clusters experts by their outputs and merges each cluster in a common subspace.',
       source: 'Li et al., "Sub-MoE: Efficient Mixture-of-Expert LLMs Compression via Subspace Expert Merging", 2025',
       status: 'partial' as const,
+      results: 'docs/results/moe-experts.md',
     },
     schema: schema as unknown as v.ObjectSchema<v.ObjectEntries, undefined>,
   },
