@@ -5,6 +5,7 @@
  *     npx tsx bench/linear-algebra.ts [--runs 5]
  */
 import { spawn } from 'node:child_process'
+import { cpus, loadavg } from 'node:os'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import {
@@ -32,6 +33,7 @@ const { values: flags } = parseArgs({
 })
 
 const kernels = await MatrixKernels.open()
+const load = loadavg()[0]!
 
 function normals(rows: number, columns: number): Matrix {
   const r = random('linear algebra', rows, columns)
@@ -135,7 +137,8 @@ await writePage(
 
 \`src/tensor/linear-algebra\` (double precision, WebAssembly SIMD, one thread) beside NumPy ${numpy} (OpenBLAS, one thread), SciPy for the assignment and
 scikit-learn for the truncated SVD, on normal random matrices; both in turn, medians of ${flags.runs} runs (3 of the largest). The ratio is the median of the runs'
-ratios, with their range: other work may have run on the machine.
+ratios, with their range. Load average of the machine's ${cpus().length} cores: ${load.toFixed(1)} at the start, ${loadavg()[0]!.toFixed(1)} at the end; under load times are
+longer for both.
 
 ${table(['operation', 'size', 'ours, ms', 'peer, ms', 'ratio', 'range'], rows)}
 
