@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { version } from '../../src/util/version.ts'
 import { espalier } from './espalier.ts'
 
-const verbs = ['train', 'evaluate', 'predict', 'explain', 'merge', 'inspect', 'systems', 'demo']
+const verbs = ['train', 'pretrain', 'evaluate', 'predict', 'explain', 'merge', 'align', 'inspect', 'systems', 'demo']
 
 /** What every verb's help must name: the options of issue and docs. */
 const options: Record<string, string[]> = {
@@ -11,6 +11,18 @@ const options: Record<string, string[]> = {
     ...['--max-length', '--seed', '--max-minutes', '--resume', '--plan', '--threads', '--unknown-labels', '--force'],
     ...['--text', '--labels-column', '--separator'],
   ],
+  pretrain: [
+    '--out',
+    '--vocabulary',
+    '--layers',
+    '--hidden',
+    '--max-length',
+    '--epochs',
+    '--mask-share',
+    '--seed',
+    '--resume',
+  ],
+  align: ['--out', '--task', '--method', '--method-option', '--shots', '--expert', '--seed', '--force'],
   evaluate: [
     '--explain',
     '--explain-option',
@@ -24,7 +36,7 @@ const options: Record<string, string[]> = {
     '--separator',
   ],
   explain: ['--method', '--method-option', '--label', '--score', '--html', '--seed', '--threads'],
-  predict: ['--input', '--top-k', '--min-confidence', '--jsonl', '--threads', '--text'],
+  predict: ['--input', '--task', '--top-k', '--min-confidence', '--jsonl', '--threads', '--text'],
   merge: ['--plan', '--seed', '--threads', '--max-memory', '--max-shard-size', '--resume', '--force'],
   inspect: ['--text', '--labels-column', '--separator'],
   systems: [],

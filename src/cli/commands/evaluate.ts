@@ -90,7 +90,6 @@ export function configure(command: Command, session: Session): void {
         'espalier evaluate model test.jsonl.gz',
         'espalier evaluate model test.csv --report report.html',
         'espalier evaluate model test.jsonl --explain occlusion',
-        'espalier evaluate model test.jsonl --json | jq .macroF1',
       ]),
     )
     .action((model: string, data: string, flags: EvaluateFlags) => runEvaluate(model, data, flags, session))
