@@ -265,6 +265,8 @@ async function report(outcomes: Outcome[], startLoad: number): Promise<void> {
   const clean = outcomes.every(({ load }) =>
     Object.keys(load.statuses).every((status) => ['200', '429'].includes(status)),
   )
+  const overloaded = outcomes.filter(({ load }) => (load.statuses['429'] ?? 0) > 0).map(({ name }) => name)
+  const missed = outcomes.filter(({ name }) => !overloaded.includes(name)).map(({ name }) => name)
   const within = outcomes.every(({ load }) => load.p99 < timeLimit * 1000)
   const fast = outcomes.every(({ loop, served }) => median(served) >= median(loop))
   await writePage(
@@ -290,6 +292,7 @@ ${flags.seconds} s of requests that leave at twice the rate just measured, answe
 ${table(['model', 'requests a second', 'answers', '200: p50 / p99 / most', '429: p99', 'memory, first → second half', 'event loop delay p99'], underLoad)}
 
 ${clean ? 'No answer but 200 and 429.' : 'There were answers other than 200 and 429.'} ${within ? `p99 is within the time limit.` : 'p99 is NOT within the time limit.'}
+${missed.length === 0 ? '' : `For ${missed.join(', ')} no request was refused: the machine was slower while the capacity was measured than under load, so this was no overload.`}
 Memory is the resident memory of the server process, median of each half after the first 10 s. The event loop delay is measured in the server's main thread.
 
 ${provenance(`npx tsx bench/serve.ts --seconds ${flags.seconds} --rounds ${flags.rounds} --probe ${flags.probe}`).join('\n')}
