@@ -3,7 +3,8 @@
  * NAICS-2012 and CLINC150; what xr-linear costs from 10,000 labels on. Whole training processes in alternating runs, one thread each. Every run is kept in
  * a file of its own, so that the parts can be run one at a time; the page is written from all of them.
  *
- *     npx tsx bench/extreme.ts [--parts naics,10k,100k,hierarchical] [--scale 10000,100000] [--repeats 3] [--data ../shared/data] [--out docs/results/extreme.md]
+ *     npx tsx bench/extreme.ts [--parts naics,10k,100k,hierarchical] [--scale 10000,100000]
+ *         [--systems 'xr-linear;PECOS XR-Linear'] [--repeats 3] [--data ../shared/data] [--out docs/results/extreme.md]
  */
 import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
@@ -22,6 +23,7 @@ const { values: flags } = parseArgs({
   options: {
     parts: { type: 'string', default: 'naics,10k,hierarchical' },
     scale: { type: 'string', default: '' },
+    systems: { type: 'string', default: '' },
     repeats: { type: 'string', default: '3' },
     data: { type: 'string', default: '../shared/data' },
     out: { type: 'string', default: 'docs/results/extreme.md' },
@@ -209,6 +211,7 @@ for (const part of [
     await generateExtreme({ ...part.size, test: 5000, seed: 0 }, part.folder)
   for (let repeat = 0; repeat < Number(flags.repeats); repeat++) {
     for (const [name, runner] of Object.entries(part.systems)) {
+      if (flags.systems !== '' && !flags.systems.split(';').includes(name)) continue
       const load = loadavg()[0]!
       const { costs, answers } = await runner(part.folder)
       const run: Run = { part: part.name, system: name, ...costs, ...judge(part.folder, answers), load, commit }
@@ -261,8 +264,7 @@ await writePage(
 
 Test rows, in percent. One thread each; medians of alternating whole training processes, from compressed rows to a saved model (the peers without the start
 of Python; espalier with that of Node). Load of the machine (2 cores) before the runs: ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}; wall times
-are inflated by it on all sides, processor times less so. A query is a text on one thread, features included; for espalier
-processor time, for the peers wall time. Model sizes are whole folders, vocabulary and label names included. Commits of the runs: ${[...new Set(runs.map((run) => run.commit))].join(', ')}.
+are inflated by it on all sides, processor times less so. A query is a text on one thread, features included, in processor time. Model sizes are whole folders, vocabulary and label names included. Commits of the runs: ${[...new Set(runs.map((run) => run.commit))].join(', ')}.
 
 Generated sets (bench/extreme-data.ts, seed 0): one to four labels a row, frequencies of a power law, every label at least once; 20,000 rows for 10,000
 labels, 300,000 for 100,000, as many rows as labels beyond; 5,000 test rows. PECOS: the defaults of its text2text application. fastText: word bigrams, 100 dimensions, 25 epochs

@@ -74,11 +74,11 @@ def main():
 
     model = XLinearModel.load(os.path.join(options.model, "ranker"), is_predict_only=True)
     tests = [row["text"].lower() for row in read(options.test)]
-    begin = time.perf_counter()
+    begin = time.process_time()
     predicted = model.predict(
         vectorizer.predict(tests, threads=options.threads), only_topk=5, beam_size=10, threads=options.threads
     )
-    end = time.perf_counter()
+    end = time.process_time()
     with open(options.answers, "w", encoding="utf-8") as file:
         for row in range(predicted.shape[0]):
             own = slice(predicted.indptr[row], predicted.indptr[row + 1])

@@ -30,7 +30,7 @@ export const xrLinear = defineHeadMethod(
       'A tree of sparse linear rankers with beam search, for thousands to millions of labels, one or several per row.',
     source:
       'Prabhu et al., Parabel, 2018; Yu et al., PECOS: prediction for enormous and correlated output spaces, 2022',
-    status: 'works',
+    status: 'partial',
     results: 'docs/results/extreme.md',
   },
   v.object({
