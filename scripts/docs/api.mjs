@@ -71,7 +71,6 @@ function commentBefore(text, at) {
 /** Where a declaration ends: at the semicolon or the closing brace outside of all brackets, texts and comments. */
 function endOf(text, start) {
   let depth = 0
-  let braces = false
   for (let i = start; i < text.length; i++) {
     const character = text[i]
     if (text.startsWith('/*', i)) i = text.indexOf('*/', i) + 1
@@ -80,7 +79,6 @@ function endOf(text, start) {
       for (i++; text[i] !== character; i++) if (text[i] === '\\') i++
     } else if ('{([<'.includes(character)) {
       depth++
-      braces ||= character === '{'
     } else if (character === '>' && text[i - 1] === '=') continue
     else if ('})]>'.includes(character)) {
       depth--

@@ -8,6 +8,7 @@ import { didYouMean } from '../util/suggest.ts'
 /** How paths are shown to people. */
 export const pathSeparator = ' › '
 
+/** A label path as people read it: `billing › invoice`. */
 export const formatPath = (path: readonly string[]): string => path.join(pathSeparator)
 
 export interface LabelNode {

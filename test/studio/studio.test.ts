@@ -1,3 +1,4 @@
+// biome-ignore-all lint/performance/useDomNodeTextContent: the text as people see it
 /** The studio over real runs: its routes, what it refuses, and its page in a browser, checked against the JSON and by axe in light and dark. */
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -99,6 +99,7 @@ td.share a, td.f1 b { position: relative; }
 .node.low { font-size: 11px; line-height: 1; }
 .node span { overflow: hidden; text-overflow: ellipsis; min-width: 0; }
 .node b { flex: none; }
+.node em { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .node i { flex: none; font-style: normal; opacity: .88; margin-left: auto; }
 .node:hover { filter: brightness(1.06) saturate(1.15); }
 .node.chosen { outline: 2px solid var(--ink); outline-offset: -2px; z-index: 1; }

@@ -84,10 +84,10 @@ export function drawMap(page: Page, layout: MapLayout, host: HTMLElement, tip: H
     if (entry) entry.tabIndex = 0
     for (const [id, element] of drawn) {
       element.setAttribute('role', 'button')
-      element.setAttribute(
-        'aria-label',
-        element.classList.contains('pile') ? `${describe(id)}, and its neighbours` : describe(id),
-      )
+      // What is seen is short; what is heard is whole.
+      for (const child of element.children) child.setAttribute('aria-hidden', 'true')
+      const heard = element.classList.contains('pile') ? `${describe(id)}, and its neighbours` : describe(id)
+      element.append(h('em', {}, heard))
       element.setAttribute('aria-pressed', String(id === chosen))
     }
   }
