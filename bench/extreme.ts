@@ -264,7 +264,7 @@ await writePage(
 
 Test rows, in percent. One thread each; medians of alternating whole training processes, from compressed rows to a saved model (the peers without the start
 of Python; espalier with that of Node). Load of the machine (2 cores) before the runs: ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}; wall times
-are inflated by it on all sides, processor times less so. A query is a text on one thread, features included, in processor time. Model sizes are whole folders, vocabulary and label names included. Commits of the runs: ${[...new Set(runs.map((run) => run.commit))].join(', ')}.
+are inflated by it on all sides, processor times less so. A query is a text on one thread, features included, in processor time. Model sizes are whole folders, vocabulary and label names included. Systems, sets and sizes without a row here have not been measured yet. Commits of the runs: ${[...new Set(runs.map((run) => run.commit))].join(', ')}.
 
 Generated sets (bench/extreme-data.ts, seed 0): one to four labels a row, frequencies of a power law, every label at least once; 20,000 rows for 10,000
 labels, 300,000 for 100,000, as many rows as labels beyond; 5,000 test rows. PECOS: the defaults of its text2text application. fastText: word bigrams, 100 dimensions, 25 epochs
