@@ -72,15 +72,4 @@ describe('peak memory', () => {
     expect(planned).toBeLessThanOrEqual(limit)
     expect(measured).toBeLessThanOrEqual(limit)
   })
-
-  it('counts whole tensors where mergekit is reproduced', async () => {
-    const { planned, measured } = await peaks('strict', plainTies(), ['--threads', '1', '--strict-mergekit'])
-    expect(measured).toBeLessThanOrEqual(planned)
-  })
-  const plainTies = () => ({
-    merge_method: 'ties',
-    models: models.slice(1, 3).map((model) => ({ model })),
-    base_model: models[0],
-    parameters: { density: 0.9, weight: 1 },
-  })
 })
