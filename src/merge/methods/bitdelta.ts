@@ -16,7 +16,7 @@ export const bitdelta = defineMergeMethod({
     name: 'bitdelta',
     summary: 'Keeps of each fine-tune the signs of its changes, one bit a weight; many fine-tunes in little room.',
     source: 'Liu et al., "BitDelta: Your Fine-Tune May Only Be Worth One Bit", 2024',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',

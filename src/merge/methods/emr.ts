@@ -22,7 +22,7 @@ export const emr = defineMergeMethod({
     name: 'emr',
     summary: 'One shared model, and one bit a weight for each task; where the task of a text is known.',
     source: 'Huang et al., "EMR-Merging: Tuning-Free High-Performance Model Merging", 2024',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',

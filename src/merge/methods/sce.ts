@@ -17,7 +17,7 @@ export const sce = defineMergeMethod({
     name: 'sce',
     summary: 'Weights the models of each tensor by how much they changed it, and merges the changes that agree.',
     source: 'Wan et al., "FuseChat", 2024',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',

@@ -19,7 +19,7 @@ export const tallMask = defineMergeMethod({
     name: 'tall-mask',
     summary: 'The sum of all changes, and for each task one bit a weight; where the task of a text is known.',
     source: 'Wang et al., "Localizing Task Information for Improved Model Merging and Compression", 2024',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',

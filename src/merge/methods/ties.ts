@@ -23,7 +23,7 @@ export const ties = defineMergeMethod({
     name: 'ties',
     summary: 'Keeps the largest changes and averages those that agree in sign; for several fine-tunes of one base.',
     source: 'Yadav et al., "TIES-Merging", 2023',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',

@@ -20,7 +20,7 @@ export const trustRegion = defineMergeMethod({
     name: 'trust-region',
     summary: 'Task arithmetic without the few elements in which the models disturb each other most.',
     source: 'Sun et al., "Task Arithmetic in Trust Region", 2025',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',

@@ -23,7 +23,7 @@ export const twinMerging = defineMergeMethod({
     name: 'twin-merging',
     summary: "One shared model, and each task's own part at low rank; where the task of a text is known or routed.",
     source: 'Lu et al., "Twin-Merging: Dynamic Integration of Modular Expertise in Model Merging", 2024',
-    status: 'partial',
+    status: 'works',
     results: 'docs/results/merge-methods.md',
   },
   base: 'required',
