@@ -117,7 +117,10 @@ function judge(folder: string, answers: string[][]): Pick<Run, 'precision' | 'ps
   const train = readRows(join(folder, 'train.jsonl.gz'))
   const test = readRows(join(folder, 'test.jsonl.gz'))
   const ids = new Map<string, number>()
-  const idOf = (name: string) => ids.get(name) ?? (ids.set(name, ids.size), ids.size - 1)
+  const idOf = (name: string) => {
+    if (!ids.has(name)) ids.set(name, ids.size)
+    return ids.get(name)!
+  }
   const trained = train.map((row) => row.labels.map((path) => idOf(path.join('\t'))))
   const gold = idSets(test.map((row) => row.labels.map((path) => idOf(path.join('\t')))))
   const ranking = idSets(answers.map((row) => row.map(idOf)))

@@ -99,7 +99,11 @@ export {
   mergeReport,
 } from './merge/report/merge-report.ts'
 export { renderMergeReport } from './merge/report/render-merge-report.ts'
-export type { SearchMergeOptions, SearchMergeResult } from './merge/search/unconstrained-merge.ts'
+export type {
+  NamedWeights,
+  SearchMergeOptions,
+  SearchMergeResult,
+} from './merge/search/unconstrained-merge.ts'
 export type { Condition, Setting } from './merge/settings.ts'
 export type { MaterializedTask, MaterializeOptions } from './merge/tasks/materialize.ts'
 export type { MergedTask } from './merge/tasks/task-index.ts'

@@ -30,7 +30,7 @@ export function configure(command: Command, session: Session): void {
     .argument('<DATA>', 'labelled texts: a file with --task, or a folder with a file for each task, NAME.jsonl')
     .requiredOption('--out <DIR>', 'the folder to write')
     .option('--task <NAME>', 'the task that DATA is of')
-    .option('--method <NAME>', 'how heads are fitted, see: espalier systems (default: ft-classifier)', 'ft-classifier')
+    .option('--method <NAME>', 'how heads are fitted, see: espalier systems', 'ft-classifier')
     .option('--method-option <KEY=VALUE>', 'an option of the method; may be given several times', collect)
     .option('--shots <K>', 'texts of each label (default: 10)', wholeIn('--shots', { least: 1 }))
     .option(

@@ -78,7 +78,6 @@ export function configure(command: Command, session: Session): void {
     .addHelpText(
       'after',
       examples([
-        'espalier merge recipe.yml --plan',
         'espalier merge recipe.yml --plan --report agreement.html',
         'espalier merge recipe.yml merged --max-memory 400MB --resume',
         'espalier merge merged news-model --task news',
