@@ -19,6 +19,8 @@ import { browserArguments, findBrowser } from './chromium.ts'
 
 /** What the bundled page has. */
 declare const espalier: typeof Espalier
+/** Bytes as base64: what crosses from page to test quickly. */
+declare const base64: (bytes: Uint8Array) => Promise<string>
 
 const texts = ['where is my invoice', 'the app closing again 😀', 'パスワード', 'money back, please!']
 const rows = tickets.map(({ text, labels }) => ({ text, labels }))
@@ -53,6 +55,8 @@ function expectSame(actual: readonly Prediction[], expected: readonly Prediction
     for (const [k, value] of confidence.entries())
       expect(Math.abs(actual[i]!.confidence[k]! - value)).toBeLessThanOrEqual(tolerance)
 }
+
+const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 async function nodeAnswers(path: string): Promise<Prediction[]> {
   const model = await loadClassifier(path, { threads: 1 })
@@ -157,6 +161,13 @@ describe.skipIf(!executablePath)('in headless Chromium', () => {
       page.on('pageerror', (error) => faults.push(error.message))
       await page.goto(server.url)
       await page.waitForFunction('globalThis.espalier')
+      await page.addScriptTag({
+        content: `globalThis.base64 = (bytes) => new Promise((resolve) => {
+          const reader = new FileReader()
+          reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(',') + 1))
+          reader.readAsDataURL(new Blob([bytes]))
+        })`,
+      })
       const result = await use(page)
       expect(faults).toEqual([])
       return result
@@ -175,41 +186,46 @@ describe.skipIf(!executablePath)('in headless Chromium', () => {
       const milliseconds = await page.evaluate(() => performance.now())
       return { answers, milliseconds, bytes: (await stat(join(ngramFolder, 'model.safetensors'))).size }
     })
-    expect(answers).toEqual(await nodeAnswers(ngramFolder))
+    // Scores are the same; the exponential of the browser's engine may differ in the last digit.
+    expectSame(answers, await nodeAnswers(ngramFolder), 1e-12)
     expect(bytes).toBeLessThan(5e6)
     console.log(
       `ngram, ${(bytes / 1e6).toFixed(1)} MB: first answers ${milliseconds.toFixed(0)} ms after a cold page began to load`,
     )
-  })
+  }, 60_000)
 
   test.each([
     ['in the page', false, false],
     ['in a worker', true, false],
     ['in a worker of an isolated page, with threads', true, true],
-  ])('an encoder answers %s as in Node', async (_, worker, isolated) => {
-    const { answers, info, vectors } = await withPage(isolated, (page) =>
-      page.evaluate(
-        async ({ texts, worker }) => {
-          const model = await espalier.loadClassifier('/mini/', { worker })
-          const answers = await model.predict(texts, { topK: 3 })
-          const vectors = (await model.embed(texts)).map((vector) => [...vector])
-          const { info } = model
-          await model.close()
-          return { answers, info, vectors }
-        },
-        { texts, worker },
-      ),
-    )
-    expectSame(answers, await nodeAnswers(miniFolder), 1e-5)
-    expect(info).toMatchObject({ kind: 'bert', runtime: 'wasm' })
-    if (!isolated) expect(info.threads).toBe(1)
-    expect(vectors).toHaveLength(texts.length)
-    for (const vector of vectors) expect(Math.hypot(...vector)).toBeCloseTo(1, 5)
-    const here = await openClassifier(await filesOf(miniFolder))
-    for (const [i, vector] of (await here.embed(texts)).entries())
-      for (const [k, value] of vector.entries()) expect(Math.abs(vectors[i]![k]! - value)).toBeLessThan(1e-5)
-    await here.close()
-  })
+  ])(
+    'an encoder answers %s as in Node',
+    async (_, worker, isolated) => {
+      const { answers, info, vectors } = await withPage(isolated, (page) =>
+        page.evaluate(
+          async ({ texts, worker }) => {
+            const model = await espalier.loadClassifier('/mini/', { worker })
+            const answers = await model.predict(texts, { topK: 3 })
+            const vectors = (await model.embed(texts)).map((vector) => [...vector])
+            const { info } = model
+            await model.close()
+            return { answers, info, vectors }
+          },
+          { texts, worker },
+        ),
+      )
+      expectSame(answers, await nodeAnswers(miniFolder), 1e-5)
+      expect(info).toMatchObject({ kind: 'bert', runtime: 'wasm' })
+      if (!isolated) expect(info.threads).toBe(1)
+      expect(vectors).toHaveLength(texts.length)
+      for (const vector of vectors) expect(Math.hypot(...vector)).toBeCloseTo(1, 5)
+      const here = await openClassifier(await filesOf(miniFolder))
+      for (const [i, vector] of (await here.embed(texts)).entries())
+        for (const [k, value] of vector.entries()) expect(Math.abs(vectors[i]![k]! - value)).toBeLessThan(1e-5)
+      await here.close()
+    },
+    60_000,
+  )
 
   test('fine-tuning in a worker lowers the loss while the page stays free; the saved model opens in Node with equal scores', async () => {
     const result = await withPage(true, (page) =>
@@ -226,27 +242,27 @@ describe.skipIf(!executablePath)('in headless Chromium', () => {
           const start = performance.now()
           const model = await espalier.trainClassifier(rows, {
             encoder: '/mini/',
-            epochs: 3,
-            lr: 1e-3,
+            epochs: 12,
+            lr: 3e-3,
             dev: rows,
             onProgress: ({ metrics }) => void (metrics && losses.push(metrics['loss']!)),
           })
           const seconds = (performance.now() - start) / 1000
           clearInterval(timer)
           const answers = await model.predict(texts, { topK: 3 })
-          const files = [...(await model.files())].map(([name, bytes]) => [name, [...bytes]] as const)
+          const files: [string, string][] = []
+          for (const [name, bytes] of await model.files()) files.push([name, await base64(bytes)])
           return { losses, longest, seconds, answers, files }
         },
         { rows, texts },
       ),
     )
-    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
     const part = Math.floor(result.losses.length / 3)
-    expect(result.losses.length).toBe(3 * Math.ceil(rows.length / 16))
+    expect(result.losses.length).toBe(12 * Math.ceil(rows.length / 16))
     expect(mean(result.losses.slice(-part))).toBeLessThan(0.8 * mean(result.losses.slice(0, part)))
     const saved = join(folder, 'saved')
     await mkdir(saved)
-    for (const [name, bytes] of result.files) await writeFile(join(saved, name), Uint8Array.from(bytes))
+    for (const [name, bytes] of result.files) await writeFile(join(saved, name), Buffer.from(bytes, 'base64'))
     expectSame(await nodeAnswers(saved), result.answers, 1e-5)
     console.log(
       `fine-tuning in a worker: ${result.losses.length} steps in ${result.seconds.toFixed(1)} s, longest pause of the page ${result.longest.toFixed(0)} ms`,
@@ -254,26 +270,27 @@ describe.skipIf(!executablePath)('in headless Chromium', () => {
   }, 180_000)
 
   test('a head alone is trained on an encoder that stays as it is', async () => {
-    const { before, after, loss } = await withPage(false, (page) =>
+    const { before, after, losses } = await withPage(false, (page) =>
       page.evaluate(async (rows) => {
         const losses: number[] = []
-        const bytesOf = async (model: Awaited<ReturnType<typeof espalier.loadClassifier>>) => [
-          ...(await model.files()).get('model.safetensors')!,
-        ]
+        const bytesOf = async (model: Awaited<ReturnType<typeof espalier.loadClassifier>>) =>
+          base64((await model.files()).get('model.safetensors')!)
         const start = await espalier.loadClassifier('/mini/')
         const before = await bytesOf(start)
         const model = await espalier.trainClassifier(rows, {
           encoder: '/mini/',
           train: 'head',
-          epochs: 4,
+          epochs: 20,
+          lr: 1e-2,
           onProgress: ({ metrics }) => void (metrics && losses.push(metrics['loss']!)),
         })
-        return { before, after: await bytesOf(model), loss: [losses[0]!, losses.at(-1)!] as const }
+        return { before, after: await bytesOf(model), losses }
       }, rows),
     )
-    expect(loss[1]).toBeLessThan(loss[0])
+    const third = Math.floor(losses.length / 3)
+    expect(mean(losses.slice(-third))).toBeLessThan(0.95 * mean(losses.slice(0, third)))
     const { readSafetensorsBytes } = await import('../../src/checkpoint/safetensors-bytes.ts')
-    const tensorsOf = (bytes: number[]) => readSafetensorsBytes(Uint8Array.from(bytes), 'model.safetensors')
+    const tensorsOf = (bytes: string) => readSafetensorsBytes(Buffer.from(bytes, 'base64'), 'model.safetensors')
     const [a, b] = [tensorsOf(before), tensorsOf(after)]
     const same = async (name: string) => Buffer.compare(await a.read(name), await b.read(name)) === 0
     const changed: string[] = []
@@ -317,5 +334,5 @@ describe.skipIf(!executablePath)('in headless Chromium', () => {
       }),
     )
     expect(codes).toEqual(['MODEL_FORMAT', 'MODEL_FORMAT'])
-  })
+  }, 60_000)
 })

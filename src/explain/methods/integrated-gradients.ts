@@ -27,7 +27,8 @@ export const integratedGradients = defineExplainMethod(
     name: 'integrated-gradients',
     summary: 'Gradients along the path from a masked text: encoders only, complete, one backward pass per step',
     source: 'Sundararajan, Taly and Yan, Axiomatic Attribution for Deep Networks, 2017',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/explain.md',
   },
   v.object({
     steps: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.description('points on the path')), 64),

@@ -123,7 +123,8 @@ export const kernelShap = defineExplainMethod(
     name: 'kernel-shap',
     summary: 'Shapley values by weighted regression: any model, fair shares that sum to the score, thousands of calls',
     source: 'Lundberg and Lee, A Unified Approach to Interpreting Model Predictions, 2017',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/explain.md',
   },
   v.object({
     samples: v.optional(

@@ -35,7 +35,8 @@ export const lime = defineExplainMethod(
     name: 'lime',
     summary: 'A linear model of the score over kept tokens, fitted around the text: any model, hundreds of calls',
     source: 'Ribeiro, Singh and Guestrin, "Why Should I Trust You?", 2016',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/explain.md',
   },
   v.object({
     samples: v.optional(
