@@ -24,13 +24,13 @@ const sets = [
 const shapes = {
   tiny: { texts: 6000, vocabularySize: 3000, layers: 2, hiddenSize: 64, maxLength: 24, epochs: 2, learningRate: 2e-3 },
   small: {
-    texts: 30000,
-    vocabularySize: 8000,
-    layers: 4,
-    hiddenSize: 256,
-    maxLength: 40,
-    epochs: 3,
-    learningRate: 1e-3,
+    texts: 24000,
+    vocabularySize: 4000,
+    layers: 3,
+    hiddenSize: 128,
+    maxLength: 32,
+    epochs: 4,
+    learningRate: 2e-3,
   },
 }
 

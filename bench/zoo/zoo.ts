@@ -35,7 +35,7 @@ interface SizeSettings {
 
 const sizes: Record<ZooSize, SizeSettings> = {
   tiny: { limits: { train: 900, dev: 80, test: 200 }, lr: 2e-3, maxLength: 24, epochs: 3 },
-  small: { limits: { train: 1200, dev: 160, test: 400 }, lr: 7e-4, maxLength: 40, epochs: 2 },
+  small: { limits: { train: 1200, dev: 160, test: 400 }, lr: 1e-3, maxLength: 32, epochs: 2 },
   minilm: { limits: { train: 1500, dev: 160, test: 400 }, lr: 2e-4, maxLength: 48, epochs: 1 },
 }
 
