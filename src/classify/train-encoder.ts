@@ -1,9 +1,17 @@
 /** Trains the scorer of an encoder for a head layout: fine-tunes a checkpoint, or trains `mini` from scratch with a vocabulary of its own. */
 import { join } from 'node:path'
+import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import { resolveModel } from '../checkpoint/resolve-model.ts'
 import { headTargets } from '../labels/head-targets.ts'
 import type { EncoderConfig } from '../models/index.ts'
-import { encoderModel, miniConfig, readEncoderConfig } from '../models/index.ts'
+import {
+  encoderModel,
+  initialWeights,
+  loadWeights,
+  miniConfig,
+  readEncoderConfig,
+  type SlotConfig,
+} from '../models/index.ts'
 import { loadTokenizer, type Tokenizer, tokenizerFrom } from '../text/tokenizer.ts'
 import { trainWordPiece } from '../text/train-wordpiece.ts'
 import { packTokens } from '../train/batches.ts'
@@ -15,7 +23,9 @@ import {
 } from '../train/encoder-job.ts'
 import { trainEncoder } from '../train/train-encoder.ts'
 import { readJson } from '../util/json.ts'
+import type { RunOptions } from '../util/progress.ts'
 import { classifierConfig, defaultMaxLength, encoderScorer } from './encoder-scorer.ts'
+import type { SlotInput, SlotStart } from './head-method.ts'
 import { adjustmentOf } from './logit-adjustment.ts'
 import type { TrainOptions } from './options.ts'
 import type { Scorer } from './scorer.ts'
@@ -25,7 +35,7 @@ import type { LabelledTexts } from './training-data.ts'
 /** Vocabulary of `mini`: enough for whole words of everyday text, small enough to train on a few thousand rows. */
 export const miniVocabulary = 8000
 
-interface Start {
+export interface EncoderStart {
   source: EncoderJob['source']
   config: EncoderConfig
   tokenizer: Tokenizer
@@ -34,26 +44,26 @@ interface Start {
 
 export async function trainEncoderScorer(training: ScorerTraining, encoder: string): Promise<Scorer> {
   const { tree, method, layout, targets, train, dev, options, workFolder } = training
-  const { source, config, tokenizer, defaults } =
-    encoder === 'mini' ? await startMini(train.texts) : await startCheckpoint(encoder, options)
-  const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength)
+  const start = encoder === 'mini' ? await startMini(train.texts) : await startCheckpoint(encoder, options)
+  const { source, tokenizer, defaults } = start
+  const slots = method.slots?.slots(tree, layout, start.config)
+  const config = withSlots(start.config, slots)
+  const { prefix } = encoderModel(config, { units: layout.unitNodes.length })
+  const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength - prefix)
   const tokens = ({ texts }: LabelledTexts) => packTokens(texts.map((text) => tokenizer.encode(text, maxLength)))
-  const loop: LoopOptions = {
-    ...defaults,
-    ...defined({
-      epochs: options.epochs,
-      learningRate: options.lr,
-      batchSize: options.batch,
-      maxMinutes: options.maxMinutes,
-      threads: options.threads,
-    }),
-    seed: options.seed ?? defaults.seed,
-  }
+  const rows = tokens(train)
+  const seed = options.seed ?? defaults.seed
+  const prepared =
+    slots === undefined ? {} : await prepareSlots({ ...training, slots, config, tokenizer, rows, seed }, start.source)
+  const loop = loopOptions(defaults, options)
   const job: EncoderJob = {
     source,
     pooling: 'head',
     layout,
-    train: { rows: tokens(train), targets },
+    ...(slots === undefined ? {} : { slots }),
+    ...(prepared.objective === undefined ? {} : { objective: prepared.objective }),
+    ...(prepared.initial === undefined ? {} : { initial: prepared.initial }),
+    train: { rows, targets },
     ...(dev === undefined ? {} : { dev: { rows: tokens(dev), targets: headTargets(layout, tree, dev.labels) } }),
     adjustment: adjustmentOf(layout, targets, method.logitAdjustment),
     options: loop,
@@ -79,13 +89,62 @@ export async function trainEncoderScorer(training: ScorerTraining, encoder: stri
   )
 }
 
-async function startMini(texts: readonly string[]): Promise<Start> {
+/** The configuration with the slots of this training, whatever the checkpoint was trained with. */
+function withSlots({ slots: _, ...config }: EncoderConfig, slots: SlotConfig | undefined): EncoderConfig {
+  return slots === undefined ? config : { ...config, slots }
+}
+
+async function prepareSlots(
+  input: ScorerTraining & Omit<SlotInput, 'weights' | 'tokenTable'>,
+  source: EncoderJob['source'],
+): Promise<SlotStart> {
+  const { method, config, seed } = input
+  if (!method.slots?.prepare) return {}
+  const bare = encoderModel(config)
+  const first = async (): Promise<ReadonlyMap<string, Float32Array>> => {
+    if ('config' in source) return initialWeights(bare, seed)
+    const checkpoint = await openCheckpoint(source.folder, input.options)
+    try {
+      return await loadWeights(bare, checkpoint, input.options)
+    } finally {
+      await checkpoint.close()
+    }
+  }
+  let weights: Promise<ReadonlyMap<string, Float32Array>> | undefined
+  return method.slots.prepare({
+    ...input,
+    tokenTable: bare.tokenTable,
+    weights: async (name) => (await (weights ??= first())).get(name)!,
+  })
+}
+
+/** What training starts from: `mini` with a vocabulary of the training texts, or a checkpoint. */
+export function encoderStart(encoder: string, texts: readonly string[], options: RunOptions): Promise<EncoderStart> {
+  return encoder === 'mini' ? startMini(texts) : startCheckpoint(encoder, options)
+}
+
+/** The settings of the training loop: those that the caller names, the defaults for the rest. */
+export function loopOptions(defaults: LoopOptions, options: TrainOptions): LoopOptions {
+  return {
+    ...defaults,
+    ...defined({
+      epochs: options.epochs,
+      learningRate: options.lr,
+      batchSize: options.batch,
+      maxMinutes: options.maxMinutes,
+      threads: options.threads,
+    }),
+    seed: options.seed ?? defaults.seed,
+  }
+}
+
+async function startMini(texts: readonly string[]): Promise<EncoderStart> {
   const tokenizer = await tokenizerFrom(trainWordPiece(texts, { vocabularySize: miniVocabulary }))
   const config = miniConfig({ vocabularySize: tokenizer.vocabularySize, padTokenId: tokenizer.padId })
   return { source: { config }, config, tokenizer, defaults: scratchDefaults }
 }
 
-async function startCheckpoint(encoder: string, options: TrainOptions): Promise<Start> {
+async function startCheckpoint(encoder: string, options: RunOptions): Promise<EncoderStart> {
   const folder = await resolveModel(encoder, options)
   const file = join(folder, 'config.json')
   const config = readEncoderConfig((await readJson(file)) as Record<string, unknown>, file)

@@ -70,7 +70,7 @@ async function trainScorer(prepared: Prepared, options: TrainOptions, work: stri
 }
 
 /** Calibrates on the dev rows and writes down how scores become answers. */
-async function settle(
+export async function settle(
   { tree, context, method, layout, train, dev }: Prepared,
   scorer: Scorer,
   options: TrainOptions,
