@@ -44,7 +44,7 @@ export interface EncoderStart {
 
 export async function trainEncoderScorer(training: ScorerTraining, encoder: string): Promise<Scorer> {
   const { tree, method, layout, targets, train, dev, options, workFolder } = training
-  const start = encoder === 'mini' ? await startMini(train.texts) : await startCheckpoint(encoder, options)
+  const start = await encoderStart(encoder, train.texts, options)
   const { source, tokenizer, defaults } = start
   const slots = method.slots?.slots(tree, layout, start.config)
   const config = withSlots(start.config, slots)
@@ -55,7 +55,7 @@ export async function trainEncoderScorer(training: ScorerTraining, encoder: stri
   const seed = options.seed ?? defaults.seed
   const prepared =
     slots === undefined ? {} : await prepareSlots({ ...training, slots, config, tokenizer, rows, seed }, start.source)
-  const loop = loopOptions(defaults, options)
+  const loop = loopOptions({ ...defaults, ...prepared.defaults }, options)
   const job: EncoderJob = {
     source,
     pooling: 'head',
