@@ -18,6 +18,8 @@ export interface HeadLayout {
   /** The node each unit stands for. In a softmax group, the unit of the group's own parent means "the path stops here". */
   readonly unitNodes: Int32Array
   readonly groups: readonly UnitGroup[]
+  /** Where several tasks share the layout: the node that stands for each, of which a row has one. Default: -1 alone. */
+  readonly roots?: readonly number[]
 }
 
 /** What the rows of a data set ask of a layout, in compressed row form. */

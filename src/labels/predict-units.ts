@@ -7,15 +7,15 @@ import type { HeadLayout, HeadTargets } from './head-layout.ts'
 /**
  * Prepares the decoder of a layout. Softmax groups: the largest unit of each group that is reached, from the root groups down. Sigmoid groups:
  * the units with a positive logit, where the group's parent was predicted.
- * @returns a function from logits (`unitNodes.length` of them, from `start`) to units in ascending order.
+ * @returns a function from logits (`unitNodes.length` of them, from `start`) to units in ascending order; below `root`, of a layout of several tasks.
  */
-export function unitPredictor(layout: HeadLayout): (logits: Float32Array, start: number) => number[] {
+export function unitPredictor(layout: HeadLayout): (logits: Float32Array, start: number, root?: number) => number[] {
   const below = new Map<number, number[]>()
   for (const [index, { parent }] of layout.groups.entries()) below.set(parent, [...(below.get(parent) ?? []), index])
   const choose = layout.activation === 'softmax' ? largest : positive
-  return (logits, start) => {
+  return (logits, start, root = -1) => {
     const units: number[] = []
-    const open = [...(below.get(-1) ?? [])]
+    const open = [...(below.get(root) ?? [])]
     const reached = new Set<number>()
     for (let group = open.pop(); group !== undefined; group = open.pop()) {
       const { parent, start: first, end } = layout.groups[group]!
@@ -43,6 +43,14 @@ function positive(logits: Float32Array, start: number, first: number, end: numbe
   return units
 }
 
+/** The task of a row, by the groups that are active in it. */
+function rootOf({ roots, groups }: HeadLayout, { groupOffsets, activeGroups }: HeadTargets, row: number): number {
+  if (roots === undefined) return -1
+  for (const group of activeGroups.subarray(groupOffsets[row], groupOffsets[row + 1]))
+    if (roots.includes(groups[group]!.parent)) return groups[group]!.parent
+  return -1
+}
+
 /** Counts of predicted units against the right ones. */
 export interface UnitScores {
   /** Share of rows whose predicted units are exactly the right ones. */
@@ -64,7 +72,7 @@ export function unitScores(layout: HeadLayout, targets: HeadTargets, logits: Flo
   let predicted = 0
   for (let row = 0; row < rows; row++) {
     const right = new Set(targets.rightUnits.subarray(targets.unitOffsets[row], targets.unitOffsets[row + 1]))
-    const units = predict(logits, row * width)
+    const units = predict(logits, row * width, rootOf(layout, targets, row))
     const found = units.filter((unit) => right.has(unit)).length
     hits += found
     predicted += units.length
