@@ -200,6 +200,8 @@ const order = [
   'evaluate',
   'predict',
   'merging',
+  'merge-methods',
+  'mergekit',
   'explain',
   'serve',
   'export',

@@ -9,6 +9,7 @@ const schema = v.object({
   rescale: v.optional(v.boolean(), false),
   layers: v.optional(v.array(v.pipe(v.number(), v.integer()))),
   note: v.optional(v.string()),
+  rate: v.optional(v.union([v.pipe(v.number(), v.gtValue(0)), v.literal('auto')]), 'auto'),
 })
 
 describe('options of methods', () => {
@@ -20,6 +21,16 @@ describe('options of methods', () => {
       { name: 'rescale', type: 'boolean', required: false, default: false },
       { name: 'layers', type: 'list', required: false, items: { name: 'layers', type: 'integer', required: true } },
       { name: 'note', type: 'text', required: false },
+      {
+        name: 'rate',
+        type: 'either',
+        required: false,
+        default: 'auto',
+        kinds: [
+          { name: 'rate', type: 'number', required: true, above: 0 },
+          { name: 'rate', type: 'choice', required: true, choices: ['auto'] },
+        ],
+      },
     ])
     expect(describeOptions(schema).map(describeType)).toEqual([
       'number above 0 to 1',
@@ -28,11 +39,14 @@ describe('options of methods', () => {
       'true or false',
       'list of whole number, separated by commas',
       'text',
+      'number above 0, or auto',
     ])
   })
 
   it('are typed from key=value', () => {
     const pairs = ['density=0.2', 'rounds=5', 'sign=count', 'rescale=true', 'layers=1,2', 'note=a=b']
+    expect(parseMethodOptions('ties', schema, ['rate=0.5'])).toEqual({ rate: 0.5 })
+    expect(parseMethodOptions('ties', schema, ['rate=auto'])).toEqual({ rate: 'auto' })
     expect(parseMethodOptions('ties', schema, pairs)).toEqual({
       density: 0.2,
       rounds: 5,
@@ -49,6 +63,7 @@ describe('options of methods', () => {
     ['rounds=1.5', 'rounds expects whole number from 1, received "1.5"'],
     ['sign=maas', 'sign expects one of mass, count, received "maas"'],
     ['rescale=yes', 'rescale expects true or false, received "yes"'],
+    ['rate=fast', 'rate expects number above 0, or auto, received "fast"'],
     ['layers=1,x', 'layers expects whole number, received "x"'],
     ['densty=1', 'Unknown option "densty" of method ties'],
   ])('refuse %s', (pair, message) => {

@@ -4,7 +4,7 @@ import { didYouMean } from '../util/suggest.ts'
 
 export interface OptionInfo {
   name: string
-  type: 'number' | 'integer' | 'boolean' | 'text' | 'choice' | 'list' | 'value'
+  type: 'number' | 'integer' | 'boolean' | 'text' | 'choice' | 'list' | 'either' | 'value'
   required: boolean
   default?: unknown
   least?: number
@@ -15,6 +15,8 @@ export interface OptionInfo {
   choices?: unknown[]
   /** Of a list: its items. */
   items?: OptionInfo
+  /** Of values of several kinds: each kind. */
+  kinds?: OptionInfo[]
   description?: string
 }
 
@@ -50,7 +52,9 @@ function describe(name: string, node: SchemaNode): OptionInfo {
   const info: OptionInfo = { name, type: typeOf(node), required: true }
   if (node.type === 'picklist' || node.type === 'enum') info.choices = node.options ?? []
   if (node.type === 'literal') info.choices = [node.literal]
-  if (node.type === 'union') info.choices = (node.options as SchemaNode[]).flatMap(({ literal }) => literal ?? [])
+  if (info.type === 'choice' && node.type === 'union')
+    info.choices = (node.options as SchemaNode[]).map(({ literal }) => literal)
+  if (info.type === 'either') info.kinds = (node.options as SchemaNode[]).map((kind) => describe(name, kind))
   if (node.type === 'array' && node.item) info.items = describe(name, node.item)
   for (const step of node.pipe ?? []) {
     if (step.type === 'integer' || step.type === 'safe_integer') info.type = 'integer'
@@ -67,13 +71,16 @@ function typeOf(node: SchemaNode): OptionInfo['type'] {
   if (node.type === 'number' || node.type === 'boolean') return node.type
   if (node.type === 'string') return 'text'
   if (node.type === 'array') return 'list'
-  const literals = node.type === 'union' && (node.options as SchemaNode[]).every(({ type }) => type === 'literal')
-  return ['picklist', 'enum', 'literal'].includes(node.type) || literals ? 'choice' : 'value'
+  if (node.type === 'union')
+    return (node.options as SchemaNode[]).every(({ type }) => type === 'literal') ? 'choice' : 'either'
+  return ['picklist', 'enum', 'literal'].includes(node.type) ? 'choice' : 'value'
 }
 
-/** `number from 0 to 10`, `one of a, b`, `true or false`. */
+/** `number from 0 to 10`, `one of a, b`, `true or false`, `number above 0, or auto`. */
 export function describeType(info: OptionInfo): string {
-  if (info.type === 'choice') return `one of ${info.choices!.join(', ')}`
+  if (info.type === 'choice')
+    return info.choices!.length === 1 ? String(info.choices![0]) : `one of ${info.choices!.join(', ')}`
+  if (info.type === 'either') return info.kinds!.map(describeType).join(', or ')
   if (info.type === 'boolean') return 'true or false'
   if (info.type === 'list') return `list of ${info.items ? describeType(info.items) : 'values'}, separated by commas`
   if (info.type !== 'number' && info.type !== 'integer') return info.type
@@ -132,6 +139,12 @@ function parseValue(info: OptionInfo, text: string, pair: string): unknown {
       return text === 'true' ? true : text === 'false' ? false : undefined
     case 'choice':
       return info.choices!.find((choice) => String(choice) === text)
+    case 'either':
+      for (const kind of info.kinds!) {
+        const value = parseValue(kind, text, pair)
+        if (value !== undefined) return value
+      }
+      return undefined
     case 'list':
       return text === '' ? [] : text.split(',').map((part) => (info.items ? typedValue(info.items, part, pair) : part))
     default:

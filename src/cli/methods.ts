@@ -31,7 +31,7 @@ export async function expertMethods(): Promise<MethodFactory<ExpertMethod>[]> {
 }
 
 /** The step behind `merge --match`, and the search that is called from code. */
-async function mergeSteps(): Promise<MethodFactory[]> {
+export async function mergeSteps(): Promise<MethodFactory[]> {
   const [{ pleas }, { unconstrainedMerge }] = await Promise.all([
     import('../merge/permute/pleas.ts'),
     import('../merge/search/unconstrained-merge.ts'),

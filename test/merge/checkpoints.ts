@@ -1,5 +1,8 @@
 /** Small random checkpoints to merge: the tensors of a BERT with a classifier, or of a decoder. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { writeCheckpoint } from '../../src/checkpoint/write-checkpoint.ts'
+import { writeSafetensors } from '../../src/checkpoint/write-safetensors.ts'
 import type { Dtype } from '../../src/tensor/dtypes.ts'
 import { fromFloat64 } from '../../src/tensor/dtypes.ts'
 import { random } from '../../src/tensor/random.ts'
@@ -100,6 +103,61 @@ export async function writeSmallModel(folder: string, model: SmallModel = {}): P
     tensors,
     files: { 'espalier.json': '{}', ...model.files },
     ...(model.maxShardBytes === undefined ? {} : { maxShardBytes: model.maxShardBytes }),
+  })
+  return folder
+}
+
+export interface SmallAdapter {
+  seed?: number
+  layers?: number
+  width?: number
+  rank?: number
+  alpha?: number
+  config?: Readonly<Record<string, unknown>>
+}
+
+/** A LoRA adapter for a small BERT, as PEFT saves it: of every query and output matrix. */
+export async function writeSmallAdapter(folder: string, adapter: SmallAdapter = {}): Promise<string> {
+  const { seed = 0, layers = 2, width = 8, rank = 2, alpha = 4, config } = adapter
+  await mkdir(folder, { recursive: true })
+  const factor = (name: string, shape: [number, number]) => {
+    const numbers = random('adapter', seed, name)
+    const data = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => 0.2 * numbers.normal(i))
+    return { name: `base_model.model.${name}`, dtype: 'F32' as const, shape, data }
+  }
+  const tensors = Array.from({ length: layers }, (_, i) => i).flatMap((i) => {
+    const [query, dense] = ['attention.self.query', 'output.dense'].map((part) => `bert.encoder.layer.${i}.${part}`)
+    return [
+      factor(`${query}.lora_A.weight`, [rank, width]),
+      factor(`${query}.lora_B.weight`, [width, rank]),
+      factor(`${dense}.lora_A.weight`, [rank, 2 * width]),
+      factor(`${dense}.lora_B.weight`, [width, rank]),
+    ]
+  })
+  await writeSafetensors(join(folder, 'adapter_model.safetensors'), tensors)
+  const settings = { peft_type: 'LORA', r: rank, lora_alpha: alpha, target_modules: ['query', 'output.dense'] }
+  await writeFile(join(folder, 'adapter_config.json'), JSON.stringify({ ...settings, ...config }))
+  return folder
+}
+
+/** A mixture of four experts in one layer. */
+export async function writeSmallMoe(folder: string): Promise<string> {
+  const tensor = (name: string, shape: [number, number]) => {
+    const numbers = random(name)
+    const data = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => numbers.normal(i))
+    return { name, dtype: 'F32' as const, shape, data }
+  }
+  const prefix = 'model.layers.0.mlp'
+  await writeCheckpoint(folder, {
+    config: { model_type: 'qwen2_moe', num_experts: 4, num_experts_per_tok: 1 },
+    tensors: [
+      tensor(`${prefix}.gate.weight`, [4, 6]),
+      ...[0, 1, 2, 3].flatMap((e) => [
+        tensor(`${prefix}.experts.${e}.gate_proj.weight`, [5, 6]),
+        tensor(`${prefix}.experts.${e}.up_proj.weight`, [5, 6]),
+        tensor(`${prefix}.experts.${e}.down_proj.weight`, [6, 5]),
+      ]),
+    ],
   })
   return folder
 }

@@ -2,32 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { writeCheckpoint } from '../../src/checkpoint/write-checkpoint.ts'
-import { random } from '../../src/tensor/random.ts'
 import { document, espalier, failure } from '../cli/espalier.ts'
+import { writeSmallMoe } from './checkpoints.ts'
 
 let folder: string
 let model: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'espalier-experts-'))
   model = join(folder, 'mixtral')
-  const tensor = (name: string, shape: number[]) => {
-    const numbers = random(name)
-    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => numbers.normal(i))
-    return { name, dtype: 'F32' as const, shape, data }
-  }
-  const prefix = 'model.layers.0.mlp'
-  await writeCheckpoint(model, {
-    config: { model_type: 'qwen2_moe', num_experts: 4, num_experts_per_tok: 1 },
-    tensors: [
-      tensor(`${prefix}.gate.weight`, [4, 6]),
-      ...[0, 1, 2, 3].flatMap((e) => [
-        tensor(`${prefix}.experts.${e}.gate_proj.weight`, [5, 6]),
-        tensor(`${prefix}.experts.${e}.up_proj.weight`, [5, 6]),
-        tensor(`${prefix}.experts.${e}.down_proj.weight`, [6, 5]),
-      ]),
-    ],
-  })
+  await writeSmallMoe(model)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
