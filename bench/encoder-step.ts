@@ -14,6 +14,7 @@ import { encoderModel, initialWeights, openEncoder, readEncoderConfig } from '..
 import { adamWDefaults } from '../dist/train/adamw.js'
 import { simdAdamW } from '../dist/train/adamw-kernel.js'
 import { packTokens } from '../dist/train/batches.js'
+import { objective } from '../dist/train/objectives/index.js'
 import { Optimizer } from '../dist/train/optimizer.js'
 import { parameterRules } from '../dist/train/parameter-rules.js'
 import { TrainingStep } from '../dist/train/training-step.js'
@@ -102,6 +103,7 @@ async function espalier({ layers, hidden, heads, threads }: Setting): Promise<Ri
         unitNodes: Int32Array.from({ length: units }, (_, i) => i),
         groups: [{ parent: -1, start: 0, end: units }],
       },
+      objective: objective(),
       loss: { labelSmoothing: 0 },
       rows: packTokens(texts),
       targets: {

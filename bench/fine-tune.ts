@@ -1,11 +1,13 @@
 /**
  * Fine-tunes a real MiniLM checkpoint on the leaves of CLINC150 and TREC, with our trainer and with PyTorch + transformers, at the same settings:
- * test accuracy, wall time and processor time of the training loop, alternating, over seeds. Writes docs/results/fine-tune.md.
+ * test accuracy, wall time and processor time of the training loop, alternating, over seeds. Writes docs/results/fine-tune.md. What was measured
+ * is kept under bench/.cache/fine-tune: a run that was cut short goes on, and more seeds join those of before.
  *
  *     npx tsx bench/fine-tune.ts [--data ../shared/data] [--sets clinc150,trec] [--seeds 0,1,2] [--epochs 5] [--every clinc150:3] [--threads 2]
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -147,6 +149,19 @@ const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0)
 const percent = (values: number[]) =>
   `${(100 * mean(values)).toFixed(2)}${values.length > 1 ? ` (${values.map((value) => (100 * value).toFixed(2)).join(', ')})` : ''}`
 
+/** The outcome of a run at these settings, measured once: delete the cache after a change of the trainer. */
+async function once<T extends Outcome>(trainer: string, set: string, seed: number, run: () => Promise<T>): Promise<T> {
+  const settings = JSON.stringify({ trainer, set, seed, options, maxLength, every: step(set) })
+  const cache = join('bench/.cache/fine-tune', `${trainer}-${set}-${seed}-${digest(settings)}.json`)
+  if (existsSync(cache)) return JSON.parse(readFileSync(cache, 'utf8')) as T
+  const outcome = await run()
+  await mkdir(dirname(cache), { recursive: true })
+  await writeFile(cache, JSON.stringify(outcome))
+  return outcome
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 8)
+
 const seeds = flags.seeds.split(',').map(Number)
 const sets = flags.sets.split(',')
 const load = loadavg()[0]!
@@ -156,9 +171,9 @@ const results = new Map<string, { mine: Outcome[]; theirs: (Outcome & { torch: s
 for (const seed of seeds)
   for (const set of sets) {
     const { mine, theirs } = results.get(set) ?? { mine: [], theirs: [] }
-    mine.push(await ours(set, seed))
+    mine.push(await once('espalier', set, seed, () => ours(set, seed)))
     console.error(`${set} seed ${seed} espalier`, mine.at(-1))
-    theirs.push(await torch(set, seed))
+    theirs.push(await once('torch', set, seed, () => torch(set, seed)))
     console.error(`${set} seed ${seed} PyTorch`, theirs.at(-1))
     results.set(set, { mine, theirs })
     await mkdir(dirname(flags.out), { recursive: true })

@@ -20,6 +20,7 @@ import { adamWDefaults } from '../train/adamw.ts'
 import { simdAdamW } from '../train/adamw-kernel.ts'
 import { batchCount, epochBatches, type TokenRows } from '../train/batches.ts'
 import { checkJob, fineTuneDefaults } from '../train/encoder-job.ts'
+import { objective } from '../train/objectives/index.ts'
 import { Optimizer } from '../train/optimizer.ts'
 import { parameterRules } from '../train/parameter-rules.ts'
 import { learningRateFactor } from '../train/schedule.ts'
@@ -195,8 +196,9 @@ async function descend(
   const optimizer = new Optimizer(dense, tables, kernel, { ...adamWDefaults, weightDecay: settings.weightDecay })
   const { seed, threads, labelSmoothing, batchSize, epochs, clip } = settings
   const loss = { labelSmoothing }
-  const setup = { model, weights, rules, layout, loss, rows: tokens, targets, microBatchSize: batchSize, seed, threads }
-  const step = await TrainingStep.create({ ...setup, runtime }, optimizer, onProgress ? { onProgress } : {})
+  const data = { rows: tokens, targets, microBatchSize: batchSize }
+  const setup = { model, weights, rules, layout, objective: objective(), loss, ...data, seed, threads, runtime }
+  const step = await TrainingStep.create(setup, optimizer, onProgress ? { onProgress } : {})
   const rows = tokens.offsets.length - 1
   const perEpoch = batchCount(rows, batchSize)
   const steps = epochs * perEpoch

@@ -3,8 +3,14 @@
  * training, decoding and files are shared by all.
  */
 import type * as v from 'valibot'
-import type { HeadLayout } from '../labels/head-layout.ts'
+import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
+import type { EncoderConfig } from '../models/encoder.ts'
+import type { SlotConfig } from '../models/slots/slot-config.ts'
+import type { Tokenizer } from '../text/tokenizer.ts'
+import type { TokenRows } from '../train/batches.ts'
+import type { TrainOptions as LoopOptions } from '../train/encoder-job.ts'
+import type { ObjectiveConfig } from '../train/objectives/objective.ts'
 import type { MethodInfo } from '../util/method.ts'
 import { checkMethodOptions } from '../util/method-options.ts'
 import type { TrainingCost } from './plan-encoder.ts'
@@ -27,8 +33,43 @@ export interface HeadMethod {
   /** Strength of logit adjustment, see logit-adjustment.ts; 0 is off. */
   readonly logitAdjustment: number
   layout(tree: LabelTree, context: HeadContext): HeadLayout
+  /** Set by a method that reads the text through slots of an encoder. */
+  readonly slots?: SlotMethod
   /** Set by a method that has its own kind of model, in place of a head on an encoder. */
   readonly own?: OwnModel
+}
+
+/** A method of slots: what stands between the states of an encoder's tokens and the logits, and what is minimised besides the layout's loss. */
+export interface SlotMethod {
+  /** The slot head, from the tree alone: a plan needs no more. */
+  slots(tree: LabelTree, layout: HeadLayout, config: EncoderConfig): SlotConfig
+  /** What needs the training rows, the tokenizer or the checkpoint's tensors. Default: nothing. */
+  prepare?(input: SlotInput): Promise<SlotStart> | SlotStart
+}
+
+/** What a method of slots may look at before training. */
+export interface SlotInput {
+  readonly tree: LabelTree
+  readonly layout: HeadLayout
+  readonly slots: SlotConfig
+  readonly config: EncoderConfig
+  readonly tokenizer: Tokenizer
+  readonly train: LabelledTexts
+  readonly targets: HeadTargets
+  /** The training texts as tokens. */
+  readonly rows: TokenRows
+  readonly seed: number
+  /** First values of the encoder's tensors, by name (those of the token table with chance's values for an encoder from scratch). */
+  weights(name: string): Promise<Float32Array>
+  readonly tokenTable: string
+}
+
+export interface SlotStart {
+  /** First values of parameters, by name. */
+  readonly initial?: ReadonlyMap<string, Float32Array>
+  readonly objective?: ObjectiveConfig
+  /** Settings of the training loop unless the caller says otherwise. */
+  readonly defaults?: Partial<LoopOptions>
 }
 
 /** What the trainer of a method's own kind of model is given. */
@@ -53,6 +94,14 @@ export interface HeadMethodFactory<Schema extends v.ObjectSchema<v.ObjectEntries
   (options?: v.InferInput<Schema>): HeadMethod
   readonly info: MethodInfo
   readonly schema: Schema
+  /** The layout alone, for methods that share it. */
+  readonly layout: HeadMethod['layout']
+}
+
+/** What a method is besides a layout, from its settled options. */
+export interface MethodKind {
+  own?(options: Record<string, unknown>): OwnModel
+  slots?(options: Record<string, unknown>): SlotMethod
 }
 
 /** Builds a method's exported function from its description, its options' schema, and its layout. */
@@ -60,7 +109,7 @@ export function defineHeadMethod<Schema extends v.ObjectSchema<v.ObjectEntries, 
   info: Omit<MethodInfo, 'verb'>,
   schema: Schema,
   layout: HeadMethod['layout'],
-  own?: (options: Record<string, unknown>) => OwnModel,
+  kind: MethodKind = {},
 ): HeadMethodFactory<Schema> {
   const factory = (input: v.InferInput<Schema> = {} as v.InferInput<Schema>): HeadMethod => {
     const options = checkMethodOptions(info.name, schema, input) as Record<string, unknown>
@@ -70,8 +119,9 @@ export function defineHeadMethod<Schema extends v.ObjectSchema<v.ObjectEntries, 
       options,
       logitAdjustment: logitAdjustment as number,
       layout,
-      ...(own ? { own: own(options) } : {}),
+      ...(kind.own ? { own: kind.own(options) } : {}),
+      ...(kind.slots ? { slots: kind.slots(options) } : {}),
     }
   }
-  return Object.assign(factory, { info: { ...info, verb: 'train' }, schema })
+  return Object.assign(factory, { info: { ...info, verb: 'train' as const }, schema, layout })
 }

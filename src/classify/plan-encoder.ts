@@ -1,7 +1,7 @@
 /** What training an encoder would cost, from its configuration and the lengths of the texts, without reading a weight. */
 import { join } from 'node:path'
 import { resolveModel } from '../checkpoint/resolve-model.ts'
-import { encoderModel, miniConfig, readEncoderConfig } from '../models/index.ts'
+import { type EncoderConfig, encoderModel, miniConfig, readEncoderConfig, type SlotConfig } from '../models/index.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import { fineTuneDefaults, scratchDefaults } from '../train/encoder-job.ts'
 import { readJson } from '../util/json.ts'
@@ -12,6 +12,8 @@ import { miniVocabulary } from './train-encoder.ts'
 export interface EncoderPlanInput {
   encoder: string
   units: number
+  /** The slots that the method reads the text through. */
+  slots(config: EncoderConfig): SlotConfig | undefined
   texts: readonly string[]
   threads: number
   options: TrainOptions
@@ -39,13 +41,15 @@ const processBytes = 150e6
 export async function planEncoder({
   encoder,
   units,
+  slots: slotsOf,
   texts,
   threads,
   options,
 }: EncoderPlanInput): Promise<TrainingCost> {
   const mini = encoder === 'mini'
   const config = mini ? miniConfig({ vocabularySize: miniVocabulary }) : await checkpointConfig(encoder, options)
-  const model = encoderModel(config, { units })
+  const slots = slotsOf(config)
+  const model = encoderModel(slots === undefined ? config : { ...config, slots }, { units })
   const sizes = model.parameters.map(({ name, shape }) => ({
     name,
     size: shape.reduce((product, side) => product * side, 1),

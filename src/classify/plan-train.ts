@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Dataset } from '../data/dataset.ts'
+import type { EncoderConfig } from '../models/encoder.ts'
 import { checkOutputFolder } from '../util/atomic.ts'
 import type { TrainOptions, TrainPlan } from './options.ts'
 import type { TrainingCost } from './plan-encoder.ts'
@@ -75,8 +76,12 @@ function duplicates({ train, dev }: Prepared): string[] {
   ]
 }
 
-async function encoderCost({ encoder, layout, train }: Prepared, options: TrainOptions): Promise<TrainingCost> {
+async function encoderCost(
+  { encoder, method, tree, layout, train }: Prepared,
+  options: TrainOptions,
+): Promise<TrainingCost> {
   const { planEncoder } = await import('./plan-encoder.ts')
   const threads = options.threads ?? availableParallelism()
-  return planEncoder({ encoder, units: layout.unitNodes.length, texts: train.texts, options, threads })
+  const slots = (config: EncoderConfig) => method.slots?.slots(tree, layout, config)
+  return planEncoder({ encoder, units: layout.unitNodes.length, slots, texts: train.texts, options, threads })
 }

@@ -38,6 +38,11 @@ export async function prepareTraining(data: Dataset, options: TrainOptions): Pro
   const chosen =
     options.method === undefined ? chooseMethod(tree, context, encoder, read.train.texts.length) : undefined
   const method = options.method ?? chosen!.method
+  if (method.slots && encoder === 'ngram')
+    throw new InputError('METHOD_ENCODER', `${method.name} expects an encoder, received ngram`, {
+      where: { key: 'encoder' },
+      help: 'add --encoder mini to train a small one, or --encoder DIR or hf:ORG/NAME to fine-tune one',
+    })
   const layout = method.layout(tree, context)
   const inputs = [...(await data.hash(options)), ...(options.dev ? await options.dev.hash(options) : [])]
   const { epochs, lr, batch, maxLength, maxMinutes, unknownLabels } = options

@@ -8,6 +8,7 @@ import {
   gather,
   maximum,
   mul,
+  pad,
   reduceSum,
   reshape,
   slice,
@@ -26,6 +27,7 @@ import {
   transformerLayer,
 } from './blocks.ts'
 import type { BuildOptions, EncoderConfig, EncoderGraph, EncoderModel, HeadOptions, ParameterSpec } from './encoder.ts'
+import { slotHead } from './slots/index.ts'
 
 /** What tells one encoder family from another. Names are state dict keys of the sequence classification model in transformers. */
 export interface Architecture {
@@ -48,6 +50,8 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
   const { embeddings, classifier } = architecture
   const { hiddenSize, positionOffset, maxLength, tokenTypes } = config
   const tokenTable = `${embeddings}.word_embeddings.weight`
+  const slots = units > 0 && config.slots !== undefined ? slotHead(config.slots) : undefined
+  const prefix = slots?.prefix ?? 0
   const layers = Array.from({ length: config.layers }, (_, i) => architecture.layer(i))
   const parameters = [
     tableSpec(`${embeddings}.word_embeddings`, config.vocabularySize, hiddenSize, true),
@@ -55,9 +59,19 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     ...(tokenTypes > 0 ? [tableSpec(`${embeddings}.token_type_embeddings`, tokenTypes, hiddenSize)] : []),
     ...normSpecs(`${embeddings}.LayerNorm`, hiddenSize),
     ...layers.flatMap((names) => layerSpecs(names, config)),
-    ...(units > 0 && pooling === 'head' ? architecture.headSpecs(config) : []),
-    ...(units > 0 ? denseSpecs(classifier, units, hiddenSize, 'classifier') : []),
+    ...headSpecs(),
   ]
+
+  function headSpecs(): ParameterSpec[] {
+    if (units === 0) return []
+    if (!slots)
+      return [
+        ...(pooling === 'head' ? architecture.headSpecs(config) : []),
+        ...denseSpecs(classifier, units, hiddenSize, 'classifier'),
+      ]
+    const prompt = { ...tableSpec('slots.prefix', prefix, hiddenSize), part: 'classifier' as const }
+    return [...(prefix > 0 ? [prompt] : []), ...slots.specs(config, units)]
+  }
 
   function build(
     graph: Graph,
@@ -75,13 +89,15 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const rows = mode === 'rows' ? tokens : gather(m.parameters.get(tokenTable)!, tokens)
     const positions = slice(m.weight(`${embeddings}.position_embeddings`), 0, positionOffset, 'S')
     const types = tokenTypes > 0 ? slice(m.weight(`${embeddings}.token_type_embeddings`), 0, 0, 1) : undefined
-    const embedded = add(rows, types ? add(positions, types) : positions)
+    // Prompts stand at places that the batch leaves empty behind the first token.
+    const prompted = prefix > 0 ? add(rows, pad(m.weight('slots.prefix'), 0, 1, 'S')) : rows
+    const embedded = add(prompted, types ? add(positions, types) : positions)
     const normal = m.norm(reshape(embedded, ['B*S', hiddenSize]), `${embeddings}.LayerNorm`)
     let x = m.dropout(normal, config.hiddenDropout, embeddings)
 
     const penalty = reshape(mul(sub(floatMask, 1), 1e9), ['B', 1, 1, 'S'])
     const masks = { all: expand(penalty, ['B', 1, 'S', 'S']), first: penalty }
-    const last: Positions = wantHidden || pooling === 'mean' ? 'all' : 'first'
+    const last: Positions = wantHidden || slots || pooling === 'mean' ? 'all' : 'first'
     for (const [index, names] of layers.entries()) {
       const positions = index === layers.length - 1 ? last : 'all'
       x = transformerLayer(m, names, x, masks[positions], positions, architecture.attentionOutputDropout)
@@ -90,13 +106,26 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
 
     const first = hidden ? firstTokens(x) : x
     const read = pooling === 'mean' ? meanOverTokens(hidden!, floatMask) : first
-    const pooled = units > 0 && pooling === 'head' ? architecture.head(m, read) : read
+    const pooled = units > 0 && !slots && pooling === 'head' ? architecture.head(m, read) : read
+    const scores = slots?.build(m, { hidden: hidden!, mask: floatMask }, units)
     const logits =
-      units > 0 ? m.classify(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined
-    return { tokens, mask, hidden, pooled, attentions: m.attentions, logits, parameters: m.parameters }
+      scores?.logits ??
+      (units > 0 ? m.classify(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined)
+    const { attentions } = m
+    const slotTensors = scores?.tensors ?? {}
+    return {
+      tokens,
+      mask,
+      hidden,
+      pooled,
+      attentions,
+      logits,
+      slots: slotTensors,
+      parameters: m.parameters,
+    }
   }
 
-  return { config, head: { units, pooling }, parameters, tokenTable, build }
+  return { config, prefix, head: { units, pooling }, parameters, tokenTable, build }
 }
 
 /** Mean over the tokens of each row that are not padding, [B, S, hidden] to [B, hidden]. */

@@ -39,7 +39,7 @@ async function step(runtime: RuntimeName) {
   const outputs = Object.fromEntries(names.map((name, i) => [`d ${name}`, found[i + 1]!]))
   const session = await compile(graph, { loss, rows: found[0]!, ...outputs }, { runtime })
   session.bind(new Map<string, HostArray>([...start].filter(([name]) => session.has(name))))
-  const batch = tokenBatch(fixture.ids, model.config)
+  const batch = tokenBatch(fixture.ids, model)
   const { feeds, dims } = lossFeeds(layout, targets, rows, rows.length, { labelSmoothing: 0 })
   const out = await session.run(
     {

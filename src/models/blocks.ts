@@ -99,6 +99,11 @@ export class Modules {
     return layerNormalization(x, this.weight(name), this.parameters.get(`${name}.bias`)!, this.config.layerNormEpsilon)
   }
 
+  /** Rows of tokens by text: [B*S, width] to [B, S, width]. */
+  split(x: Tensor): Tensor {
+    return reshape(x, ['B', 'S', x.shape[1]!])
+  }
+
   dropout(x: Tensor, rate: number, name: string): Tensor {
     return this.training ? dropout(x, rate, name) : x
   }

@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { InputError } from '../util/errors.ts'
 import { didYouMean } from '../util/suggest.ts'
 import type { Activation, EncoderConfig, EncoderFamily } from './encoder.ts'
+import { slotKey, slotSchema } from './slots/slot-config.ts'
 
 const families: Record<string, EncoderFamily> = {
   bert: 'bert',
@@ -104,7 +105,8 @@ export function readEncoderConfig(json: Readonly<Record<string, unknown>>, file 
       where: { file, key: 'position_embedding_type' },
       help: 'relative positions are not supported',
     })
-  return config
+  const slots = json[slotKey]
+  return slots === undefined ? config : { ...config, slots: parse(slotSchema, slots, file) }
 }
 
 function parse<T extends v.GenericSchema>(schema: T, json: unknown, file: string): v.InferOutput<T> {

@@ -100,7 +100,7 @@ export class EncoderRuntime {
       const indices = order.slice(start, end)
       const batch = tokenBatch(
         indices.map((i) => texts[i]!),
-        this.model.config,
+        this.model,
       )
       const feeds = { tokenRows: gatherRows(batch, this.table, hiddenSize), attention_mask: batch.mask }
       const { output } = await this.session.run(feeds, { dims: { B: batch.B, S: batch.S } })

@@ -3,6 +3,7 @@
  * checkpoints, and a function that builds the forward pass on a graph, once for training, inference and export.
  */
 import type { Graph, Tensor } from '../graph/index.ts'
+import type { SlotConfig } from './slots/slot-config.ts'
 
 export type EncoderFamily = 'bert' | 'roberta' | 'distilbert'
 export type Activation = 'gelu' | 'gelu_new' | 'relu' | 'tanh' | 'silu'
@@ -29,6 +30,8 @@ export interface EncoderConfig {
   /** Standard deviation of fresh weights. */
   readonly initializerRange: number
   readonly padTokenId: number
+  /** How the classifier reads the text, where it is not the head of the architecture; a model without a classifier ignores it. */
+  readonly slots?: SlotConfig
   /** The config.json as read, kept when the checkpoint is saved again. */
   readonly source: Readonly<Record<string, unknown>>
 }
@@ -85,12 +88,16 @@ export interface EncoderGraph {
   readonly attentions: readonly Tensor[]
   /** Classifier outputs [B, units]; undefined without a head. */
   readonly logits: Tensor | undefined
+  /** What slots give besides their logits, by name; empty without slots. */
+  readonly slots: Readonly<Record<string, Tensor>>
   /** The graph inputs of the parameters by name; in rows mode without the token table. */
   readonly parameters: ReadonlyMap<string, Tensor>
 }
 
 export interface EncoderModel {
   readonly config: EncoderConfig
+  /** Learned vectors behind the first token of every text, which `tokenBatch` makes room for. */
+  readonly prefix: number
   readonly head: Required<HeadOptions>
   readonly parameters: readonly ParameterSpec[]
   /** Name of the token table among the parameters. */

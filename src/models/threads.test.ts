@@ -43,7 +43,7 @@ async function step({ hiddenSize, units, length, activation }: Case, threads: nu
   const texts = Array.from({ length: 16 }, (_, b) =>
     Int32Array.from({ length: length + (b % 3) }, (_, s) => (b * 31 + s * 7) % 300),
   )
-  const batch = tokenBatch(texts, config)
+  const batch = tokenBatch(texts, model)
   const { feeds, dims } = lossFeeds(layout, targets, rows.subarray(0, 16), 16, { labelSmoothing: 0 })
   const tokenRows = gatherRows(batch, weights.get(model.tokenTable)!, hiddenSize)
   const out = await session.run(

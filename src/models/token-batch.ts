@@ -2,27 +2,35 @@
 import { InputError } from '../util/errors.ts'
 import type { EncoderConfig } from './encoder.ts'
 
+/** What a batch must know of its model. */
+export interface BatchModel {
+  readonly config: Pick<EncoderConfig, 'maxLength' | 'vocabularySize'>
+  /** Places left empty behind the first token of every text. */
+  readonly prefix: number
+}
+
 export interface TokenBatch {
   /** Texts. */
   readonly B: number
-  /** Length of the longest text. */
+  /** Length of the longest text, prefix included. */
   readonly S: number
-  /** Token ids [B * S]; -1 where a text has ended. */
+  /** Token ids [B * S]; -1 in the prefix and where a text has ended. */
   readonly ids: Int32Array
   /** Feed of `attention_mask` [B, S]. */
   readonly mask: Float32Array
 }
 
 /** Pads texts to the longest. @throws InputError `TOKEN_LENGTH`, `TOKEN_ID` for ids that do not fit the encoder. */
-export function tokenBatch(texts: readonly ArrayLike<number>[], config: EncoderConfig): TokenBatch {
-  const S = texts.reduce((longest, text) => Math.max(longest, text.length), 1)
+export function tokenBatch(texts: readonly ArrayLike<number>[], { config, prefix }: BatchModel): TokenBatch {
+  const S = prefix + texts.reduce((longest, text) => Math.max(longest, text.length), 1)
   if (S > config.maxLength)
     throw new InputError('TOKEN_LENGTH', `Expected at most ${config.maxLength} tokens in a text, received ${S}`, {
       help: 'truncate texts when they are tokenised (--max-length)',
     })
   const ids = new Int32Array(texts.length * S).fill(-1)
   const mask = new Float32Array(texts.length * S)
-  for (const [b, text] of texts.entries())
+  for (const [b, text] of texts.entries()) {
+    mask.fill(1, b * S, b * S + prefix + text.length)
     for (let s = 0; s < text.length; s++) {
       const id = text[s]!
       if (!(id >= 0 && id < config.vocabularySize))
@@ -30,9 +38,9 @@ export function tokenBatch(texts: readonly ArrayLike<number>[], config: EncoderC
           help: 'tokenizer.json and config.json do not belong together',
           data: { text: b, position: s },
         })
-      ids[b * S + s] = id
-      mask[b * S + s] = 1
+      ids[b * S + s + (s > 0 ? prefix : 0)] = id
     }
+  }
   return { B: texts.length, S, ids, mask }
 }
 

@@ -139,9 +139,9 @@ describe('configurations', () => {
 })
 
 test('token ids and lengths that do not fit the encoder are refused', async () => {
-  expect((await fault(() => tokenBatch([[1, 20]], config)))?.code).toBe('TOKEN_ID')
-  expect((await fault(() => tokenBatch([new Int32Array(13)], config)))?.code).toBe('TOKEN_LENGTH')
-  expect(tokenBatch([[1, 2, 3], [4]], config)).toEqual({
+  expect((await fault(() => tokenBatch([[1, 20]], model)))?.code).toBe('TOKEN_ID')
+  expect((await fault(() => tokenBatch([new Int32Array(13)], model)))?.code).toBe('TOKEN_LENGTH')
+  expect(tokenBatch([[1, 2, 3], [4]], model)).toEqual({
     B: 2,
     S: 3,
     ids: Int32Array.of(1, 2, 3, 4, -1, -1),

@@ -1,8 +1,10 @@
 /** What a training run of an encoder is asked to do, and what it answers; plain data, so that it crosses to a worker thread. */
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { EncoderConfig, Pooling } from '../models/encoder.ts'
+import type { SlotConfig } from '../models/slots/slot-config.ts'
 import { InputError } from '../util/errors.ts'
 import { rowCount, type TokenRows } from './batches.ts'
+import type { ObjectiveConfig } from './objectives/objective.ts'
 import { checkSchedule, type ScheduleName } from './schedule.ts'
 import type { TrainLogEntry } from './train-log.ts'
 
@@ -74,7 +76,13 @@ export interface EncoderJob {
   readonly source: { readonly folder: string } | { readonly config: EncoderConfig }
   /** How a row becomes one vector: `head` as the architecture has it, or the `mean` of its tokens. */
   readonly pooling: Pooling
+  /** How the classifier reads the text, in place of the head that `pooling` names. */
+  readonly slots?: SlotConfig
   readonly layout: HeadLayout
+  /** What is minimised. Default: the loss of the layout alone, see head-loss.ts. */
+  readonly objective?: ObjectiveConfig
+  /** First values of parameters by name, in place of what the checkpoint has or chance gives. */
+  readonly initial?: ReadonlyMap<string, Float32Array>
   readonly train: TrainingRows
   readonly dev?: TrainingRows
   /** Added to the logits while training, per unit of the layout. */

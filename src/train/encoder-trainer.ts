@@ -15,6 +15,7 @@ import { simdAdamW } from './adamw-kernel.ts'
 import { batchCount, epochBatches, rowCount } from './batches.ts'
 import { DevEvaluator } from './dev-evaluator.ts'
 import { checkJob, type EncoderJob, type EncoderResult } from './encoder-job.ts'
+import { objective } from './objectives/index.ts'
 import { Optimizer } from './optimizer.ts'
 import { parameterRules } from './parameter-rules.ts'
 import { learningRateFactor } from './schedule.ts'
@@ -47,21 +48,33 @@ export async function runEncoderJob(job: EncoderJob, run: RunOptions = {}): Prom
 }
 
 /** The model and its first weights. */
-async function startOf({ source, pooling, layout, options }: EncoderJob, run: RunOptions) {
+async function startOf(job: EncoderJob, run: RunOptions) {
+  const { model, weights } = await sourceOf(job, run)
+  for (const [name, values] of job.initial ?? []) {
+    const expected = weights.get(name)?.length
+    if (values.length !== expected)
+      throw new RangeError(`Expected ${expected} first values for ${name}, received ${values.length}`)
+    weights.set(name, values.slice())
+  }
+  return { model, weights }
+}
+
+async function sourceOf({ source, pooling, slots, layout, options }: EncoderJob, run: RunOptions) {
   const { seed, dropout } = options
-  const withDropout = (config: EncoderConfig): EncoderConfig =>
-    dropout === undefined
-      ? config
-      : { ...config, hiddenDropout: dropout, attentionDropout: dropout, classifierDropout: dropout }
+  const settled = ({ slots: _, ...config }: EncoderConfig): EncoderConfig => ({
+    ...config,
+    ...(slots === undefined ? {} : { slots }),
+    ...(dropout === undefined ? {} : { hiddenDropout: dropout, attentionDropout: dropout, classifierDropout: dropout }),
+  })
   const head = { units: layout.unitNodes.length, pooling }
   if ('config' in source) {
-    const model = encoderModel(withDropout(source.config), head)
+    const model = encoderModel(settled(source.config), head)
     return { model, weights: initialWeights(model, seed) }
   }
   const checkpoint = await openCheckpoint(source.folder, run)
   try {
     const config = readEncoderConfig(checkpoint.config, join(checkpoint.folder, 'config.json'))
-    const model = encoderModel(withDropout(config), head)
+    const model = encoderModel(settled(config), head)
     return { model, weights: await loadWeights(model, checkpoint, { newClassifier: true, seed, ...run }) }
   } finally {
     await checkpoint.close()
@@ -137,6 +150,7 @@ class EncoderTrainer {
           weights,
           rules,
           layout,
+          objective: objective(job.objective),
           loss: { labelSmoothing: options.labelSmoothing, ...(adjustment ? { adjustment } : {}) },
           rows: train.rows,
           targets: train.targets,
@@ -351,12 +365,12 @@ class EncoderTrainer {
 
 /** What makes two runs the same: everything that the result depends on. */
 function* fingerprintParts(
-  { layout, train, dev, adjustment, pooling, options }: EncoderJob,
+  { layout, train, dev, adjustment, pooling, objective, options }: EncoderJob,
   config: EncoderConfig,
   weights: ReadonlyMap<string, Float32Array>,
 ): Generator<ArrayBufferView | string> {
   const { maxMinutes: _, saveMinutes: __, ...rest } = options
-  yield JSON.stringify({ layout: { ...layout, unitNodes: [] }, pooling, rest, config })
+  yield JSON.stringify({ layout: { ...layout, unitNodes: [] }, pooling, objective, rest, config })
   yield layout.unitNodes
   for (const part of dev ? [train, dev] : [train]) {
     yield part.rows.offsets

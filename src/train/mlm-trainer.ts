@@ -167,7 +167,7 @@ class MlmTrainer {
     )
     const { B, S, ids, mask } = tokenBatch(
       masked.map(({ tokens }) => tokens),
-      config,
+      { config, prefix: 0 },
     )
     const places = masked.flatMap(({ places }, row) => Array.from(places, (place) => row * S + place))
     const answers = masked.flatMap(({ answers }) => [...answers])

@@ -8,6 +8,7 @@ import { readEncoderConfig } from '../models/encoder-config.ts'
 import { adamWDefaults } from './adamw.ts'
 import { plainAdamW, simdAdamW } from './adamw-kernel.ts'
 import { packTokens } from './batches.ts'
+import { objective } from './objectives/index.ts'
 import { Optimizer } from './optimizer.ts'
 import { parameterRules } from './parameter-rules.ts'
 import { TrainingStep } from './training-step.ts'
@@ -71,6 +72,7 @@ test.each([
       weights,
       rules,
       layout,
+      objective: objective(),
       loss: { labelSmoothing: 0 },
       rows: packTokens(fixture.ids.map((ids) => Int32Array.from(ids))),
       targets,

@@ -9,7 +9,8 @@ import { encoderThreads } from '../models/threads.ts'
 import { gatherRows, tokenBatch } from '../models/token-batch.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { batchTokens, microBatches, type TokenRows } from './batches.ts'
-import { headLoss, type LossOptions, lossFeeds } from './head-loss.ts'
+import type { LossOptions } from './head-loss.ts'
+import type { Objective } from './objectives/objective.ts'
 import type { Optimizer, RowGradient } from './optimizer.ts'
 import type { ParameterRule } from './parameter-rules.ts'
 
@@ -19,6 +20,7 @@ export interface StepSetup {
   readonly weights: ReadonlyMap<string, Float32Array>
   readonly rules: ReadonlyMap<string, ParameterRule>
   readonly layout: HeadLayout
+  readonly objective: Objective
   readonly loss: LossOptions
   readonly rows: TokenRows
   readonly targets: HeadTargets
@@ -64,10 +66,10 @@ export class TrainingStep {
 
   /** Builds and compiles the graph. */
   static async create(setup: StepSetup, optimizer: Optimizer, { onProgress }: RunOptions = {}): Promise<TrainingStep> {
-    const { model, weights, rules, layout, threads, runtime } = setup
+    const { model, weights, rules, layout, objective, threads, runtime } = setup
     const graph = new Graph()
     const built = model.build(graph, { dropout: true })
-    const loss = headLoss(built.logits!, layout)
+    const loss = objective.loss({ built, layout })
     const trained = [...built.parameters].filter(([name]) => rules.get(name)!.trained)
     const tableTrained = rules.get(model.tokenTable)!.trained
     const wanted = [...trained.map(([, tensor]) => tensor), ...(tableTrained ? [built.tokens] : [])]
@@ -97,18 +99,28 @@ export class TrainingStep {
    * @returns loss and norm; if either is not finite, no weight was changed.
    */
   async run(batch: Uint32Array, learningRate: number, clip: number): Promise<StepResult> {
-    const { rows, layout, targets, model, seed, microBatchSize } = this.#setup
+    const { rows, layout, targets, model, objective, loss: options, seed, microBatchSize } = this.#setup
     const parts = microBatches(batch, Math.max(microBatchSize, Math.ceil(batch.length / mostParts)))
     const table = new RowSum(model.config.hiddenSize)
     let loss = 0
     for (const [index, part] of parts.entries()) {
-      const { B, S, ids, mask } = tokenBatch(batchTokens(rows, part), model.config)
-      const { feeds, dims } = lossFeeds(layout, targets, part, batch.length, this.#setup.loss)
+      const views = objective.views?.(part) ?? part
+      const { B, S, ids, mask } = tokenBatch(batchTokens(rows, views), model)
+      const step = this.#optimizer.step * mostParts + index
+      const { feeds, dims } = objective.feeds({
+        layout,
+        targets,
+        rows: part,
+        batchRows: batch.length,
+        options,
+        seed,
+        step,
+      })
       const result = await this.#session.run(
         { ...feeds, tokenRows: this.#tokenRows(ids), attention_mask: mask },
         {
           dims: { ...dims, B, S },
-          random: { seed, step: this.#optimizer.step * mostParts + index },
+          random: { seed, step },
         },
       )
       loss += (result['loss'] as Float32Array)[0]!

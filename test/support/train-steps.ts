@@ -56,7 +56,7 @@ export async function trainSteps(
       [2, 41, 3],
       [2, 8, 9, 59, 10, 11, 3],
     ],
-    config,
+    model,
   )
   const table = weights.get(model.tokenTable)!
   const { feeds, dims } = train.lossFeeds(layout, targets, Uint32Array.of(0, 1, 2), 3, { labelSmoothing: 0 })

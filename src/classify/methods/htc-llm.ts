@@ -61,12 +61,14 @@ export const htcLlm = defineHeadMethod(
       groups: [{ parent: -1, start: 0, end: terminals.length }],
     }
   },
-  (options) => ({
-    async train(training) {
-      return (await import('../train-llm.ts')).trainLlmScorer(training, options as unknown as LlmMethodOptions)
-    },
-    async plan(input) {
-      return (await import('../train-llm.ts')).planLlm(input, options as unknown as LlmMethodOptions)
-    },
-  }),
+  {
+    own: (options) => ({
+      async train(training) {
+        return (await import('../train-llm.ts')).trainLlmScorer(training, options as unknown as LlmMethodOptions)
+      },
+      async plan(input) {
+        return (await import('../train-llm.ts')).planLlm(input, options as unknown as LlmMethodOptions)
+      },
+    }),
+  },
 )

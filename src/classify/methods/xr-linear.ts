@@ -54,24 +54,26 @@ export const xrLinear = defineHeadMethod(
     unitNodes: Int32Array.from(terminals),
     groups: [{ parent: -1, start: 0, end: terminals.length }],
   }),
-  (options) => ({
-    async train(training) {
-      checkEncoder(training.options.encoder)
-      return (await import('../train-xr-linear.ts')).trainXrLinearScorer(
-        training,
-        options as unknown as XrMethodOptions,
-      )
-    },
-    async plan({ layout, train, threads, encoder }) {
-      checkEncoder(encoder)
-      return (await import('../train-xr-linear.ts')).planXrLinear(
-        layout,
-        train,
-        threads,
-        options as unknown as XrMethodOptions,
-      )
-    },
-  }),
+  {
+    own: (options) => ({
+      async train(training) {
+        checkEncoder(training.options.encoder)
+        return (await import('../train-xr-linear.ts')).trainXrLinearScorer(
+          training,
+          options as unknown as XrMethodOptions,
+        )
+      },
+      async plan({ layout, train, threads, encoder }) {
+        checkEncoder(encoder)
+        return (await import('../train-xr-linear.ts')).planXrLinear(
+          layout,
+          train,
+          threads,
+          options as unknown as XrMethodOptions,
+        )
+      },
+    }),
+  },
 )
 
 function checkEncoder(encoder = 'ngram'): void {

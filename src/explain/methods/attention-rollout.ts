@@ -56,7 +56,7 @@ async function openRollout({ model, weights, threads }: EncoderModelParts): Prom
   const table = weights.get(model.tokenTable)!
   return {
     async attribute({ masked }) {
-      const { B, S, ids, mask } = tokenBatch([masked.ids!], model.config)
+      const { B, S, ids, mask } = tokenBatch([masked.ids!], model)
       const feeds = { tokenRows: gatherRows({ ids }, table, model.config.hiddenSize), attention_mask: mask }
       const found = await session.run(feeds, { dims: { B, S } })
       const product = rollout(

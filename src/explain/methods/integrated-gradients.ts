@@ -91,7 +91,7 @@ async function attribute(
   const logitsOf = async (rows: Float32Array, B: number): Promise<Float32Array> => {
     const { mask } = tokenBatch(
       Array.from({ length: B }, () => ids),
-      model.config,
+      model,
     )
     return (await forward.run({ tokenRows: rows, attention_mask: mask }, { dims: { B, S } }))['logits'] as Float32Array
   }
@@ -114,7 +114,7 @@ async function attribute(
       }
       const { mask } = tokenBatch(
         part.map(() => ids),
-        model.config,
+        model,
       )
       const feeds = Object.fromEntries(
         Object.entries({ tokenRows: rows, attention_mask: mask, seed }).filter(([name]) => backward.has(name)),
