@@ -107,6 +107,13 @@ export type {
 export type { Condition, Setting } from './merge/settings.ts'
 export type { MaterializedTask, MaterializeOptions } from './merge/tasks/materialize.ts'
 export type { MergedTask } from './merge/tasks/task-index.ts'
+export type { DataMergeMethod } from './merge/with-data/data-merge-method.ts'
+export {
+  type MergeWithDataOptions,
+  type MergeWithDataResult,
+  mergeWithData,
+} from './merge/with-data/merge-with-data.ts'
+export * from './merge/with-data/methods/index.ts'
 export { type FewShotOptions, type FewShotRows, fewShotPaths } from './select/few-shot-paths.ts'
 export { EspalierError, InputError, InterruptedError, type Place, RunError } from './util/errors.ts'
 export type { MethodInfo } from './util/method.ts'
