@@ -3,6 +3,7 @@ import type { AlignMethod } from '../align/align-method.ts'
 import type { HeadMethod } from '../classify/head-method.ts'
 import type { ExplainMethod } from '../explain/explain-method.ts'
 import type { ExpertMethod } from '../merge/experts/expert-method.ts'
+import type { DataMergeMethod } from '../merge/with-data/data-merge-method.ts'
 import { InputError } from '../util/errors.ts'
 import type { MethodInfo } from '../util/method.ts'
 import { didYouMean } from '../util/suggest.ts'
@@ -39,6 +40,12 @@ export async function mergeSteps(): Promise<MethodFactory[]> {
   return [pleas, unconstrainedMerge] as unknown as MethodFactory[]
 }
 
+/** The methods of merges with data. */
+export async function dataMergeMethods(): Promise<MethodFactory<DataMergeMethod>[]> {
+  const methods = await import('../merge/with-data/methods/index.ts')
+  return Object.values(methods) as unknown as MethodFactory<DataMergeMethod>[]
+}
+
 /** The methods of `explain`. */
 export async function explainMethods(): Promise<MethodFactory<ExplainMethod>[]> {
   return Object.values(await import('../explain/methods/index.ts')) as MethodFactory<ExplainMethod>[]
@@ -57,6 +64,7 @@ export async function allMethods(): Promise<MethodFactory[]> {
     ...(await mergeMethods()),
     ...(await expertMethods()),
     ...(await mergeSteps()),
+    ...(await dataMergeMethods()),
     ...(await alignMethods()),
     ...(await explainMethods()),
   ].sort((a, b) => (key(a) < key(b) ? -1 : 1))
