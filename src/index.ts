@@ -69,6 +69,7 @@ export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'
 export type { ExpertMethod, RouterStatistics } from './merge/experts/expert-method.ts'
 export type { MergeExpertsOptions, MergeExpertsResult } from './merge/experts/merge-experts.ts'
 export * from './merge/experts/methods/index.ts'
+export type { ExpertsPlan, PlanExpertsOptions } from './merge/experts/plan-experts.ts'
 export { type ExtractedTensor, type ExtractResult, extractLora } from './merge/extract/extract-lora.ts'
 export { type ExtractOptions, type ExtractPlan, planExtractLora } from './merge/extract/plan-extract.ts'
 export {
@@ -83,12 +84,15 @@ export {
   mergeRecipe,
   permuteToMatch,
   planMerge,
+  planMergeExperts,
+  planPermute,
   planRecipe,
   searchMerge,
 } from './merge/merge.ts'
 export { defineMergeMethod, type MergeMethod, type MethodDefinition, perModel, shared } from './merge/merge-method.ts'
 export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
 export * from './merge/methods/index.ts'
+export type { PermutePlan } from './merge/permute/matchable.ts'
 export type { PermuteOptions, PermuteResult } from './merge/permute/pleas.ts'
 export type { Conflict, MergePlan } from './merge/plan/merge-plan.ts'
 export {

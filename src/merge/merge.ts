@@ -1,9 +1,12 @@
 /** The merge verb: several checkpoints into one, by a recipe file or by a call. */
 import { join } from 'node:path'
 import { InputError } from '../util/errors.ts'
+import type { RunOptions } from '../util/progress.ts'
 import type { RunMergeOptions } from './engine/run-merge.ts'
 import type { MergeExpertsOptions, MergeExpertsResult } from './experts/merge-experts.ts'
+import type { ExpertsPlan, PlanExpertsOptions } from './experts/plan-experts.ts'
 import type { MergeMethod } from './merge-method.ts'
+import type { PermutePlan } from './permute/matchable.ts'
 import type { PermuteOptions, PermuteResult } from './permute/pleas.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
@@ -137,6 +140,17 @@ export async function mergeExperts(folder: string, options: MergeExpertsOptions)
 }
 
 /**
+ * What `mergeExperts` would do, from headers only.
+ * @throws InputError as `mergeExperts` does, before weights are read.
+ * @example
+ * const { experts, writeBytes } = await planMergeExperts('mixtral', { experts: 4 })
+ */
+export async function planMergeExperts(folder: string, options: PlanExpertsOptions): Promise<ExpertsPlan> {
+  const { planExperts } = await import('./experts/plan-experts.ts')
+  return planExperts(folder, options)
+}
+
+/**
  * Writes an encoder with its units in the order in which they match those of another, by assignment on their weights: the residual stream,
  * heads with the dimensions inside them, neurons. What it calculates stays the same; merged with the reference it loses less than as it was.
  *
@@ -149,6 +163,17 @@ export async function mergeExperts(folder: string, options: MergeExpertsOptions)
 export async function permuteToMatch(folder: string, options: PermuteOptions): Promise<PermuteResult> {
   const { writePermuted } = await import('./permute/pleas.ts')
   return writePermuted(folder, options)
+}
+
+/**
+ * What `permuteToMatch` would do, from headers only.
+ * @throws InputError as `permuteToMatch` does, before weights are read.
+ * @example
+ * const { units } = await planPermute('b', { reference: 'a' })
+ */
+export async function planPermute(folder: string, options: RunOptions & { reference: string }): Promise<PermutePlan> {
+  const { planPermuted } = await import('./permute/matchable.ts')
+  return planPermuted(folder, options)
 }
 
 /**

@@ -1,14 +1,14 @@
 /** Leaves a mixture-of-experts checkpoint with fewer experts: layer by layer, a plain checkpoint of the same architecture comes out. */
-import * as v from 'valibot'
 import { type Checkpoint, openCheckpoint } from '../../checkpoint/checkpoint.ts'
 import { writeCheckpoint } from '../../checkpoint/write-checkpoint.ts'
 import type { TensorEntry } from '../../checkpoint/write-safetensors.ts'
 import { fromFloat64, toFloat64 } from '../../tensor/dtypes.ts'
 import { type Matrix, MatrixKernels, matrix } from '../../tensor/linear-algebra/index.ts'
 import { recordFile } from '../../util/atomic.ts'
-import { InputError, throwIfAborted } from '../../util/errors.ts'
+import { throwIfAborted } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import { version } from '../../util/version.ts'
+import { checkExpertOptions } from './check-experts.ts'
 import type { Expert } from './expert.ts'
 import { type ExpertLayerNames, expertLayout } from './expert-layers.ts'
 import type { ExpertMethod, ReducedLayer, RouterStatistics } from './expert-method.ts'
@@ -44,7 +44,7 @@ export async function reduceExperts(folder: string, options: MergeExpertsOptions
   try {
     const layout = expertLayout(checkpoint)
     const before = layout.layers[0]!.experts
-    checkOptions(options, layout.layers.length, before, Number(checkpoint.config[layout.perToken] ?? 1))
+    checkExpertOptions(options, layout.layers.length, before, Number(checkpoint.config[layout.perToken] ?? 1))
     const kernels = await MatrixKernels.open()
     const groups: MergeExpertsResult['groups'][number][] = []
     // A layer is merged when the first of its tensors is written, and held until another one is.
@@ -120,52 +120,6 @@ export async function reduceExperts(folder: string, options: MergeExpertsOptions
     return { folder: out, groups, bytesBefore: bytesOf(checkpoint.tensors.values()), bytes }
   } finally {
     await checkpoint.close()
-  }
-}
-
-const finite = v.pipe(v.number(), v.finite())
-const statisticsSchema = v.object({
-  usage: v.array(v.pipe(finite, v.minValue(0))),
-  logits: v.optional(v.array(v.array(finite))),
-  outputs: v.optional(v.array(v.array(finite))),
-})
-
-function checkOptions(
-  { experts, statistics }: MergeExpertsOptions,
-  layers: number,
-  before: number,
-  perToken: number,
-): void {
-  if (!Number.isInteger(experts) || experts < perToken || experts > before)
-    throw new InputError('OPTION_RANGE', `Expected ${perToken} to ${before} experts to stay, received ${experts}`, {
-      where: { key: 'experts' },
-      help: `each token goes to ${perToken}`,
-    })
-  if (!statistics) return
-  const fault = (message: string) =>
-    new InputError('EXPERTS_STATISTICS', message, {
-      where: { key: 'statistics' },
-      help: 'give the statistics of each layer',
-    })
-  if (!Array.isArray(statistics) || statistics.length !== layers)
-    throw fault(
-      `Expected statistics of ${layers} layers, received ${Array.isArray(statistics) ? statistics.length : 'another value'}`,
-    )
-  for (const [layer, given] of statistics.entries()) {
-    const parsed = v.safeParse(statisticsSchema, given)
-    if (!parsed.success) {
-      const issue = parsed.issues[0]
-      throw fault(`Layer ${layer}, ${v.getDotPath(issue) ?? 'all of it'}: ${issue.message}`)
-    }
-    const { usage, logits = [], outputs = usage.map(() => []) } = parsed.output
-    for (const [name, list] of Object.entries({ usage, outputs, 'a row of logits': logits[0] ?? usage }))
-      if (list.length !== before)
-        throw fault(`Layer ${layer}: expected ${name} of ${before} experts, received ${list.length}`)
-    if (
-      [...logits, usage].some((row) => row.length !== before) ||
-      outputs.some((row) => row.length !== outputs[0]!.length)
-    )
-      throw fault(`Layer ${layer}: rows differ in length`)
   }
 }
 

@@ -7,13 +7,13 @@ import { readEncoderConfig } from '../../models/encoder-config.ts'
 import { fromFloat64, toFloat64 } from '../../tensor/dtypes.ts'
 import { MatrixKernels, matrix } from '../../tensor/linear-algebra/index.ts'
 import { recordFile } from '../../util/atomic.ts'
-import { InputError, throwIfAborted } from '../../util/errors.ts'
+import { throwIfAborted } from '../../util/errors.ts'
 import type { MethodInfo } from '../../util/method.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import { version } from '../../util/version.ts'
 import { backbonePrefix, isHead, withoutPrefix } from '../plan/tensor-names.ts'
-import { axesOf, unitGroups } from './encoder-units.ts'
 import { matchUnits, permuted, type UnitTensor } from './match-units.ts'
+import { matchable, unitAxes } from './matchable.ts'
 
 const schema = v.object({
   /** Rounds over all groups of units at most (default 50). */
@@ -61,24 +61,14 @@ export async function writePermuted(folder: string, options: PermuteOptions): Pr
   const { sweeps } = pleas(options.sweeps === undefined ? {} : { sweeps: options.sweeps })
   const [model, origin] = [await openCheckpoint(folder, options), await openCheckpoint(reference, options)]
   try {
-    const config = readEncoderConfig(model.config, join(model.folder, 'config.json'))
+    const { groups } = matchable(model, origin)
+    const heads = readEncoderConfig(model.config, join(model.folder, 'config.json')).heads
     const [b, a] = [await unitTensors(model), await unitTensors(origin)]
-    for (const [name, { values }] of b) {
-      const other = a.get(name)?.values
-      if (other?.rows !== values.rows || other.columns !== values.columns) {
-        if (isHead(name)) continue
-        throw new InputError('PERMUTE_SHAPE', 'The encoders differ in this tensor', {
-          where: { file: reference, tensor: name },
-          help: 'only encoders of one architecture, size and vocabulary can be matched',
-        })
-      }
-    }
     // Heads of other labels do not say which units are alike.
     const shared = (tensors: ReadonlyMap<string, UnitTensor>) => new Map([...tensors].filter(([name]) => !isHead(name)))
-    const hasPooler = [...b.keys()].some((name) => axesOf(name, true)?.[0] === 'pooled')
     const kernels = await MatrixKernels.open()
-    const { orders, before, after } = matchUnits(kernels, shared(a), shared(b), unitGroups(config, hasPooler), {
-      heads: config.heads,
+    const { orders, before, after } = matchUnits(kernels, shared(a), shared(b), groups, {
+      heads,
       sweeps,
       onSweep(sweep) {
         throwIfAborted(signal)
@@ -125,21 +115,8 @@ export async function writePermuted(folder: string, options: PermuteOptions): Pr
 
 /** The tensors whose units are known, by their names without prefix. */
 async function unitTensors(checkpoint: Checkpoint): Promise<Map<string, UnitTensor>> {
-  const prefix = backbonePrefix(checkpoint.tensors.keys())
-  const names = Array.from(checkpoint.tensors.keys(), (name) => withoutPrefix(name, prefix))
-  const hasPooler = names.some((name) => axesOf(name, true)?.[0] === 'pooled')
   const tensors = new Map<string, UnitTensor>()
-  for (const [name, { dtype, shape }] of checkpoint.tensors) {
-    const bare = withoutPrefix(name, prefix)
-    const axes = axesOf(bare, hasPooler)
-    if (!axes || axes.length !== shape.length) {
-      // Copied as they are: tensors that no unit runs through.
-      if (dtype === 'I64' || /position_ids|num_batches/.test(bare)) continue
-      throw new InputError('PERMUTE_SHAPE', 'It is not known which units run through this tensor', {
-        where: { file: checkpoint.folder, tensor: name },
-        help: 'encoders of the BERT, RoBERTa and DistilBERT families can be matched',
-      })
-    }
+  for (const [bare, { axes, name, dtype, shape }] of unitAxes(checkpoint)) {
     const values = toFloat64(await checkpoint.read(name), dtype)
     tensors.set(bare, { values: matrix(shape[0]!, shape[1] ?? 1, values), axes })
   }
