@@ -75,10 +75,11 @@ export function decodePath(
 export function decodeJointPath(
   tree: LabelTree,
   terminals: Int32Array,
-  { marginal, ending }: NodeProbabilities,
+  { marginal, ending, levels }: NodeProbabilities,
   minConfidence = 0,
 ): number[] {
   const best = largest(terminals, (end) => {
+    if (levels) return levels.path[end]!
     let sum = Math.log(ending[end]!)
     for (const ancestor of tree.ancestors(end)) sum += Math.log(marginal[ancestor]!)
     return sum
@@ -86,12 +87,13 @@ export function decodeJointPath(
   return tree.closure([best]).filter((id) => marginal[id]! >= minConfidence)
 }
 
-/** Greedy descent from the root to the most probable child while it is more probable than stopping. */
+/** Greedy descent from the root to the most probable child, by its level where levels are decided apart, while it is more probable than stopping. */
 export function decodeTopDown(tree: LabelTree, probabilities: NodeProbabilities, minConfidence = 0): number[] {
   const path: number[] = []
+  const chance = probabilities.levels?.own ?? probabilities.marginal
   let candidates: readonly number[] = tree.roots
   while (candidates.length > 0) {
-    const best = largest(candidates, (node) => probabilities.marginal[node]!)
+    const best = largest(candidates, (node) => chance[node]!)
     const here = path.at(-1)
     if (probabilities.marginal[best]! < minConfidence) break
     if (here !== undefined && probabilities.ending[here]! > probabilities.marginal[best]!) break
@@ -122,17 +124,18 @@ export function decodeBeam(
 }
 
 /**
- * The most probable label of every level, down to the last level that the path more probably reaches than not. The labels need not make a path: it is
- * the baseline that shows what a decoder is worth.
+ * The most probable label of every level, down to the last level that the path more probably reaches than not; where levels are decided apart, as each
+ * level has it. The labels need not make a path: it is the baseline that shows what a decoder is worth.
  */
-export function decodePerLevel(tree: LabelTree, { marginal }: NodeProbabilities, minConfidence = 0): number[] {
+export function decodePerLevel(tree: LabelTree, { marginal, levels }: NodeProbabilities, minConfidence = 0): number[] {
   const chosen: number[] = []
+  const chance = levels?.own ?? marginal
   for (let level = 1; level <= tree.depth; level++) {
     const nodes = tree.level(level)
-    const reached = nodes.reduce((sum, node) => sum + marginal[node]!, 0)
+    const reached = nodes.reduce((sum, node) => sum + chance[node]!, 0)
     if (level > 1 && reached < 0.5) break
-    const best = largest(nodes, (node) => marginal[node]!)
-    if (marginal[best]! < minConfidence) break
+    const best = largest(nodes, (node) => chance[node]!)
+    if (chance[best]! < minConfidence) break
     chosen.push(best)
   }
   return chosen

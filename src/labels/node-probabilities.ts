@@ -2,12 +2,22 @@
 import { InputError } from '../util/errors.ts'
 import type { HeadLayout } from './head-layout.ts'
 import type { LabelTree } from './label-tree.ts'
+import { isLevelled, unitsAbove } from './level-layout.ts'
 
 export interface NodeProbabilities {
   /** Probability that the node is among the row's labels or their ancestors, per node id. */
   readonly marginal: Float64Array
   /** Probability that a path of the row ends exactly there, per node id. */
   readonly ending: Float64Array
+  /** Where every level has a softmax of its own: what the levels say, whether or not it agrees with the tree. */
+  readonly levels?: LevelProbabilities
+}
+
+export interface LevelProbabilities {
+  /** Probability that the softmax of the node's level gives it, per node id. */
+  readonly own: Float64Array
+  /** Sum of the log probabilities that all levels give to a path that ends at the node, per node id; -Infinity where none ends. */
+  readonly path: Float64Array
 }
 
 /**
@@ -19,7 +29,9 @@ export function nodeProbabilities(
   tree: LabelTree,
   temperature = 1,
 ): (logits: Float32Array) => NodeProbabilities {
-  const fill = layout.activation === 'softmax' ? softmaxWalk(layout, tree) : sigmoidWalk(layout, tree)
+  const levelled = isLevelled(layout)
+  const walk = layout.activation === 'sigmoid' ? sigmoidWalk : levelled ? levelWalk : softmaxWalk
+  const fill = walk(layout, tree)
   return (logits) => {
     const scaled = new Float64Array(logits.length)
     let sum = 0
@@ -33,12 +45,12 @@ export function nodeProbabilities(
       })
     const marginal = new Float64Array(tree.size)
     const ending = new Float64Array(tree.size)
-    fill(scaled, marginal, ending)
-    return { marginal, ending }
+    const levels = fill(scaled, marginal, ending)
+    return levels ? { marginal, ending, levels } : { marginal, ending }
   }
 }
 
-type Walk = (logits: Float64Array, marginal: Float64Array, ending: Float64Array) => void
+type Walk = (logits: Float64Array, marginal: Float64Array, ending: Float64Array) => LevelProbabilities | undefined
 
 /** Softmax of values[start..end) in place; all zero where every logit is -Infinity (a group that a beam left out). */
 function softmax(values: Float64Array, start: number, end: number): void {
@@ -73,6 +85,34 @@ function softmaxWalk(layout: HeadLayout, tree: LabelTree): Walk {
         if (parent < 0) for (const ancestor of tree.ancestors(node)) marginal[ancestor]! += probability
       }
     }
+    return undefined
+  }
+}
+
+/** The last level decides where paths end; ancestors gather its probabilities. What the levels above say is kept beside it. */
+function levelWalk(layout: HeadLayout, tree: LabelTree): Walk {
+  const { groups, unitNodes } = layout
+  const above = unitsAbove(layout, tree)
+  const last = groups.at(-1)!
+  return (logits, marginal, ending) => {
+    const own = new Float64Array(tree.size)
+    for (const [index, { start, end }] of groups.entries()) {
+      softmax(logits, start, end)
+      for (let unit = start; unit < end; unit++) {
+        const node = unitNodes[unit]!
+        if (tree.nodes[node]!.level === index + 1) own[node] = logits[unit]!
+      }
+    }
+    const path = new Float64Array(tree.size).fill(Number.NEGATIVE_INFINITY)
+    for (let unit = last.start; unit < last.end; unit++) {
+      const node = unitNodes[unit]!
+      ending[node] = logits[unit]!
+      for (const id of [node, ...tree.ancestors(node)]) marginal[id]! += logits[unit]!
+      let sum = 0
+      for (let at = unit; at >= 0; at = above[at]!) sum += Math.log(logits[at]!)
+      path[node] = sum
+    }
+    return { own, path }
   }
 }
 
@@ -99,5 +139,6 @@ function sigmoidWalk(layout: HeadLayout, tree: LabelTree): Walk {
       for (const child of children) none *= own === 0 ? 1 : 1 - marginal[child]! / own
       ending[id] = own * none
     }
+    return undefined
   }
 }

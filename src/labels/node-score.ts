@@ -5,6 +5,7 @@
 import { InputError } from '../util/errors.ts'
 import type { HeadLayout } from './head-layout.ts'
 import { formatPath, type LabelTree } from './label-tree.ts'
+import { pathGroups } from './level-layout.ts'
 
 /**
  * log-odds: log(p / (1 - p)) of the node's marginal probability p, at the model's temperature. probability: p itself. logit: the node's own output
@@ -153,8 +154,9 @@ function unitOf(layout: HeadLayout, node: number): number | undefined {
 
 /** Ways to a node from the root, as steps through softmax groups: down the groups, or the units at or below it in the root's group. */
 function softmaxChains(layout: HeadLayout, tree: LabelTree): (node: number) => Step[][] {
+  const groups = pathGroups(layout)
   const chainsTo = (node: number): Step[][] =>
-    layout.groups.flatMap(({ parent, start, end }) => {
+    groups.flatMap(({ parent, start, end }) => {
       if (parent === node) return []
       const units = Array.from({ length: end - start }, (_, i) => start + i)
       const isIn = (unit: number) =>

@@ -2,23 +2,24 @@
  * The plainest decoder: from a row of logits to units of a head layout, without probabilities, thresholds or a tree. Training uses it to follow
  * the dev set.
  */
-import type { HeadLayout, HeadTargets } from './head-layout.ts'
+import type { HeadLayout, HeadTargets, UnitGroup } from './head-layout.ts'
+import { pathGroups } from './level-layout.ts'
 
 /**
  * Prepares the decoder of a layout. Softmax groups: the largest unit of each group that is reached, from the root groups down. Sigmoid groups:
- * the units with a positive logit, where the group's parent was predicted.
+ * the units with a positive logit, where the group's parent was predicted. Where levels are decided apart, the last one alone.
  * @returns a function from logits (`unitNodes.length` of them, from `start`) to units in ascending order; below `root`, of a layout of several tasks.
  */
 export function unitPredictor(layout: HeadLayout): (logits: Float32Array, start: number, root?: number) => number[] {
-  const below = new Map<number, number[]>()
-  for (const [index, { parent }] of layout.groups.entries()) below.set(parent, [...(below.get(parent) ?? []), index])
+  const below = new Map<number, UnitGroup[]>()
+  for (const group of pathGroups(layout)) below.set(group.parent, [...(below.get(group.parent) ?? []), group])
   const choose = layout.activation === 'softmax' ? largest : positive
   return (logits, start, root = -1) => {
     const units: number[] = []
     const open = [...(below.get(root) ?? [])]
     const reached = new Set<number>()
     for (let group = open.pop(); group !== undefined; group = open.pop()) {
-      const { parent, start: first, end } = layout.groups[group]!
+      const { parent, start: first, end } = group
       for (const unit of choose(logits, start, first, end)) {
         units.push(unit)
         const node = layout.unitNodes[unit]!
@@ -66,18 +67,22 @@ export interface UnitScores {
 export function unitScores(layout: HeadLayout, targets: HeadTargets, logits: Float32Array): UnitScores {
   const predict = unitPredictor(layout)
   const width = layout.unitNodes.length
+  const from = pathGroups(layout)[0]?.start ?? 0
   const rows = targets.unitOffsets.length - 1
   let exact = 0
   let hits = 0
   let predicted = 0
+  let gold = 0
   for (let row = 0; row < rows; row++) {
-    const right = new Set(targets.rightUnits.subarray(targets.unitOffsets[row], targets.unitOffsets[row + 1]))
+    const asked = targets.rightUnits.subarray(targets.unitOffsets[row], targets.unitOffsets[row + 1])
+    const right = new Set(asked.filter((unit) => unit >= from))
     const units = predict(logits, row * width, rootOf(layout, targets, row))
     const found = units.filter((unit) => right.has(unit)).length
     hits += found
     predicted += units.length
+    gold += right.size
     if (found === right.size && found === units.length) exact++
   }
-  const total = predicted + targets.rightUnits.length
+  const total = predicted + gold
   return { exact: rows > 0 ? exact / rows : 0, microF1: total > 0 ? (2 * hits) / total : 0 }
 }

@@ -2,8 +2,9 @@
  * A head's logits as scores that any program can read: after a plain softmax (or sigmoid, with several labels a row) they are the probabilities
  * that this package gives. A conditional softmax becomes log-probabilities of whole paths, by two products with 0-1 matrices.
  */
-import { add, div, exp, type Graph, log, matmul, reduceMax, sub, type Tensor } from '../../graph/index.ts'
+import { add, div, exp, type Graph, log, matmul, reduceMax, slice, sub, type Tensor } from '../../graph/index.ts'
 import { formatPath } from '../../labels/label-tree.ts'
+import { isLevelled, pathGroups } from '../../labels/level-layout.ts'
 import type { NodeProbabilities } from '../../labels/node-probabilities.ts'
 import { InputError } from '../../util/errors.ts'
 import { type Classifier, layoutOf } from '../classifier.ts'
@@ -34,13 +35,16 @@ export function pathScores(classifier: Classifier): PathScores {
       build: (_, logits) => scaled(logits),
       expected: (logits) => Array.from(logits, (logit) => 1 / (1 + Math.exp(-logit / temperature))),
     }
-  if (layout.groups.length === 1)
+  if (layout.groups.length === 1 || isLevelled(layout)) {
+    const { start, end } = pathGroups(layout)[0]!
+    const ends = Array.from(layout.unitNodes.subarray(start, end))
     return {
-      labels: Array.from(layout.unitNodes, label),
+      labels: ends.map(label),
       activation: 'softmax',
-      build: (_, logits) => scaled(logits),
-      expected: (_, { ending }) => Array.from(layout.unitNodes, (id) => ending[id]!),
+      build: (_, logits) => scaled(slice(logits, 1, start, end - start)),
+      expected: (_, { ending }) => ends.map((id) => ending[id]!),
     }
+  }
   const units = layout.unitNodes.length
   const groups = layout.groups.length
   const ends = endsOf(layout)
