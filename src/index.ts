@@ -24,6 +24,7 @@ export { type PretrainOptions, type PretrainResult, pretrain } from './classify/
 export { type RateOptions, rateDataset } from './classify/rate.ts'
 export { loadTasks, taskNames } from './classify/tasks.ts'
 export { train } from './classify/train.ts'
+export { planTrainTasks, type TrainTasksOptions, type TrainTasksPlan, trainTasks } from './classify/train-tasks.ts'
 export { type Dataset, datasetOf, type RowInput, readDataset } from './data/dataset.ts'
 export type { DataFormat, ReadOptions, Row, RowOptions } from './data/row.ts'
 export { type Split, type SplitOptions, splitRows } from './data/split.ts'
@@ -87,7 +88,9 @@ export {
   planMergeExperts,
   planPermute,
   planRecipe,
+  planSearch,
   searchMerge,
+  searchRecipe,
 } from './merge/merge.ts'
 export { defineMergeMethod, type MergeMethod, type MethodDefinition, perModel, shared } from './merge/merge-method.ts'
 export { mergeTensors, type TensorsToMerge } from './merge/merge-tensors.ts'
@@ -104,6 +107,13 @@ export {
 } from './merge/report/merge-report.ts'
 export { renderMergeReport } from './merge/report/render-merge-report.ts'
 export type {
+  SearchCandidate,
+  SearchPlan,
+  SearchRecipeOptions,
+  SearchRecipeResult,
+  SearchSpace,
+} from './merge/search/search-recipe.ts'
+export type {
   NamedWeights,
   SearchMergeOptions,
   SearchMergeResult,
@@ -119,6 +129,11 @@ export {
 } from './merge/with-data/merge-with-data.ts'
 export * from './merge/with-data/methods/index.ts'
 export { type FewShotOptions, type FewShotRows, fewShotPaths } from './select/few-shot-paths.ts'
+export * from './taxonomy/methods/index.ts'
+export { type OrganizeOptions, type OrganizeResult, organize } from './taxonomy/organize.ts'
+export type { OrganizeMethod } from './taxonomy/organize-method.ts'
+export { type SchemaQuality, schemaQuality } from './taxonomy/schema-quality.ts'
+export { tfIdfVectors, type UnitVectors, unitVectors } from './taxonomy/text-vectors.ts'
 export { EspalierError, InputError, InterruptedError, type Place, RunError } from './util/errors.ts'
 export type { MethodInfo } from './util/method.ts'
 export type { Progress, RunOptions } from './util/progress.ts'

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { datasetOf, flat, train } from '../../dist/index.js'
+import { datasetOf, flat, train, trainTasks } from '../../dist/index.js'
 import { preparePretrainedBase } from './base.ts'
 import { readTask, type TaskLimits, taskSources, type ZooTask } from './tasks.ts'
 
@@ -23,6 +23,8 @@ export interface Zoo {
   /** The encoder that every specialist started from. */
   readonly base: string
   readonly specialists: readonly Specialist[]
+  /** One encoder with a head for each task, trained on the rows of all specialists; undefined unless it was asked for. */
+  readonly multiTask: string | undefined
 }
 
 interface SizeSettings {
@@ -35,7 +37,7 @@ interface SizeSettings {
 
 const sizes: Record<ZooSize, SizeSettings> = {
   tiny: { limits: { train: 900, dev: 80, test: 200 }, lr: 2e-3, maxLength: 24, epochs: 3 },
-  small: { limits: { train: 1200, dev: 160, test: 400 }, lr: 1e-3, maxLength: 32, epochs: 2 },
+  small: { limits: { train: 2400, dev: 160, test: 400 }, lr: 1e-3, maxLength: 32, epochs: 1 },
   minilm: { limits: { train: 1500, dev: 160, test: 400 }, lr: 2e-4, maxLength: 48, epochs: 1 },
 }
 
@@ -50,6 +52,8 @@ export interface ZooOptions {
   cache?: string
   /** A MiniLM checkpoint's folder; default: the one of the Python package among the peers. */
   minilm?: string
+  /** Also train the multi-task model. Default false. */
+  multiTask?: boolean
   onStep?: (text: string) => void
 }
 
@@ -105,5 +109,47 @@ export async function openZoo(options: ZooOptions): Promise<Zoo> {
     }
     specialists.push({ ...task, folder })
   }
-  return { size, seed, base, specialists }
+  const multiTask = options.multiTask ? await openMultiTask(options, base, specialists) : undefined
+  return { size, seed, base, specialists, multiTask }
+}
+
+/** Passes over the rows of all tasks: the middle of those of the specialists. */
+const multiTaskEpochs = 3
+
+/** The multi-task model of the same rows, with the settings of the specialists. */
+async function openMultiTask(
+  { size, seed = 0, cache = 'bench/.cache', onStep = () => {} }: ZooOptions,
+  base: string,
+  specialists: readonly Specialist[],
+): Promise<string> {
+  const { lr, maxLength, epochs } = sizes[size]
+  const key = createHash('sha256')
+    .update(JSON.stringify({ multiTaskEpochs, folders: specialists.map(({ folder }) => folder) }))
+    .digest('hex')
+    .slice(0, 8)
+  const folder = join(cache, 'zoo', `${size}-${seed}-${key}`, 'multi-task')
+  if (existsSync(folder)) return folder
+  const start = performance.now()
+  const byTask = <T>(value: (specialist: Specialist) => T): Record<string, T> =>
+    Object.fromEntries(specialists.map((specialist) => [specialist.name, value(specialist)]))
+  const trees = specialists.flatMap(({ name, labels }) => (labels === undefined ? [] : [[name, labels] as const]))
+  const model = await trainTasks(
+    byTask(({ train }) => datasetOf(train)),
+    {
+      labels: Object.fromEntries(trees),
+      dev: byTask(({ dev }) => datasetOf(dev)),
+      method: flat(),
+      encoder: base,
+      out: folder,
+      resume: existsSync(`${folder}.training`),
+      epochs: multiTaskEpochs * epochs,
+      lr,
+      maxLength,
+      seed,
+      threads: 1,
+    },
+  )
+  await model.close()
+  onStep(`${size} seed ${seed}: multi-task model trained in ${((performance.now() - start) / 1000).toFixed(0)} s`)
+  return folder
 }
