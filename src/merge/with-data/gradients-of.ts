@@ -22,18 +22,21 @@ export interface GradientsOptions extends RunOptions {
   /** Names of the weights, without the token table, whose rows always have gradients. */
   names: readonly string[]
   threads: number
+  /** Where gradients are written; to share them among several losses of one shape. */
+  buffers?: ReadonlyMap<string, Float32Array>
 }
 
 export class LossGradients {
+  /** The gradients that the last run found, by name. */
+  readonly buffers: ReadonlyMap<string, Float32Array>
   readonly #model: EncoderModel
   readonly #session: Session
-  readonly #buffers: ReadonlyMap<string, Float32Array>
   #weights: Weights = new Map()
 
   private constructor(model: EncoderModel, session: Session, buffers: ReadonlyMap<string, Float32Array>) {
     this.#model = model
     this.#session = session
-    this.#buffers = buffers
+    this.buffers = buffers
   }
 
   static async open(model: EncoderModel, options: GradientsOptions): Promise<LossGradients> {
@@ -49,7 +52,7 @@ export class LossGradients {
       { ...options, threads: encoderThreads(model.config, options.threads) },
     )
     const sizes = new Map(model.parameters.map(({ name, shape }) => [name, shape.reduce((a, b) => a * b, 1)]))
-    const buffers = new Map(names.map((name) => [name, new Float32Array(sizes.get(name)!)]))
+    const buffers = options.buffers ?? new Map(names.map((name) => [name, new Float32Array(sizes.get(name)!)]))
     session.bind(new Map([...buffers].map(([name, buffer]) => [`gradient ${name}`, buffer])))
     return new LossGradients(model, session, buffers)
   }
@@ -68,7 +71,7 @@ export class LossGradients {
     const result = await this.#session.run({ ...feeds, ...loss.feeds }, { dims: { ...dims, ...loss.dims } })
     return {
       loss: (result['loss'] as Float32Array)[0]!,
-      dense: this.#buffers,
+      dense: this.buffers,
       ids: batch.ids,
       rows: result['gradient rows'] as Float32Array,
     }

@@ -11,6 +11,7 @@ import { Graph } from '../../graph/index.ts'
 import { openEncoder } from '../../models/index.ts'
 import { merge } from '../merge.ts'
 import { linear } from '../methods/linear.ts'
+import { EntropyOfBlend } from './learn-coefficients.ts'
 import { GramCollector, linearInputs, tokenCounts } from './linear-grams.ts'
 import { addModel } from './merge-by-importance.ts'
 import { mergeWithData } from './merge-with-data.ts'
@@ -19,7 +20,7 @@ import { softmaxOf } from './own-labels.ts'
 import { openSpecialists, type Specialist, type Specialists } from './specialists.ts'
 import { diagonalFisher } from './squared-gradients.ts'
 
-const { fisher, regmean, regmeanPlusplus } = methods
+const { adamerging, fisher, regmean, regmeanPlusplus } = methods
 const colours = ['red', 'green', 'blue', 'black']
 const animals = ['cat', 'dog', 'bird']
 const texts = Array.from({ length: 160 }, (_, i) => `the ${colours[i % 4]} ${animals[i % 3]} sleeps in room ${i % 7}`)
@@ -169,6 +170,49 @@ describe('the diagonal of the Fisher information', () => {
     expect(totals.get('w')![0]).toBeCloseTo(1.600002, 9)
     expect(sums.get('w')![0]! / totals.get('w')![0]!).toBeCloseTo((0.6 + 5) / 1.6, 5)
     expect(sums.get('w')![1]! / totals.get('w')![1]!).toBeCloseTo(2, 5)
+  })
+})
+
+describe('AdaMerging', () => {
+  it('has the slopes that finite differences of the entropy give, for each group and model', async () => {
+    const group = (name: string) => (name.includes('embeddings') ? 'embeddings' : 'rest')
+    const blend = await EntropyOfBlend.open(specialists, group, 1)
+    const batches = specialists.models.map(({ rows }) => rows.tokens.slice(0, 8))
+    const at = (...values: [number, number, number, number]) => {
+      const coefficients = new Map([
+        ['embeddings', Float64Array.of(values[0], values[1])],
+        ['rest', Float64Array.of(values[2], values[3])],
+      ])
+      blend.set(coefficients)
+      return blend.slopes(coefficients, batches)
+    }
+    const point = [0.3, 0.25, 0.35, 0.3] as const
+    const { slopes } = await at(...point)
+    const found = [...slopes.get('embeddings')!, ...slopes.get('rest')!]
+    for (const [i, slope] of found.entries()) {
+      const step = 5e-3
+      const moved = (by: number) =>
+        at(...(point.map((x, j) => (i === j ? x + by : x)) as [number, number, number, number]))
+      const [up, down] = [await moved(step), await moved(-step)]
+      expect((up.entropy - down.entropy) / (2 * step) / slope).toBeCloseTo(1, 1)
+    }
+    await blend.close()
+  })
+
+  it('starts as task arithmetic, and makes the answers more certain', async () => {
+    const common = { threads: 1, seed: 0 }
+    const start = await adamerging({ steps: 0, start: 0.5, level: 'task' }).merge(specialists, common)
+    for (const name of specialists.shared.slice(0, 6)) {
+      const origin = specialists.base!.get(name)!
+      for (const i of [0, 7, 31]) {
+        const sum = specialists.models.reduce((total, { weights }) => total + weights.get(name)![i]! - origin[i]!, 0)
+        expect(start.weights.get(name)![i]!).toBeCloseTo(origin[i]! + 0.5 * sum, 5)
+      }
+    }
+    const { report } = await adamerging({ steps: 30 }).merge(specialists, common)
+    const { first, last } = report['entropy'] as { first: number; last: number }
+    expect(last).toBeLessThan(first)
+    expect(Object.keys(report['coefficients'] as object).length).toBe(4)
   })
 })
 
