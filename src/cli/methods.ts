@@ -4,6 +4,7 @@ import type { HeadMethod } from '../classify/head-method.ts'
 import type { ExplainMethod } from '../explain/explain-method.ts'
 import type { ExpertMethod } from '../merge/experts/expert-method.ts'
 import type { DataMergeMethod } from '../merge/with-data/data-merge-method.ts'
+import type { OrganizeMethod } from '../taxonomy/organize-method.ts'
 import { InputError } from '../util/errors.ts'
 import type { MethodInfo } from '../util/method.ts'
 import { didYouMean } from '../util/suggest.ts'
@@ -56,6 +57,11 @@ export async function alignMethods(): Promise<MethodFactory<AlignMethod>[]> {
   return Object.values(await import('../align/methods/index.ts')) as unknown as MethodFactory<AlignMethod>[]
 }
 
+/** The methods of `organize`. */
+export async function organizeMethods(): Promise<MethodFactory<OrganizeMethod>[]> {
+  return Object.values(await import('../taxonomy/methods/index.ts')) as unknown as MethodFactory<OrganizeMethod>[]
+}
+
 /** The methods of all verbs, by verb and name. */
 export async function allMethods(): Promise<MethodFactory[]> {
   const key = ({ info }: MethodFactory) => `${info.verb} ${info.name}`
@@ -67,6 +73,7 @@ export async function allMethods(): Promise<MethodFactory[]> {
     ...(await dataMergeMethods()),
     ...(await alignMethods()),
     ...(await explainMethods()),
+    ...(await organizeMethods()),
   ].sort((a, b) => (key(a) < key(b) ? -1 : 1))
 }
 

@@ -7,7 +7,7 @@ describe('wrong usage', () => {
     [
       ['zzz'],
       'There is no verb "zzz"',
-      'verbs: train, pretrain, evaluate, predict, explain, merge, extract-lora, export, serve, studio, align, select, inspect, systems, demo',
+      'verbs: train, pretrain, evaluate, predict, explain, merge, extract-lora, export, serve, studio, align, organize, select, inspect, systems, demo',
     ],
     [['help', 'predcit'], 'There is no verb "predcit"', 'did you mean "predict"?'],
     [['train', 'x.jsonl', '--ouput', 'm'], 'Unknown option --ouput', 'did you mean "--out"?'],

@@ -53,6 +53,11 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Fit the heads of a merged model with a few texts of each task',
     load: () => import('./align.ts'),
   },
+  {
+    name: 'organize',
+    summary: 'Make one good label set out of two imperfect ones',
+    load: () => import('./organize.ts'),
+  },
   { name: 'select', summary: 'Choose few rows of many', load: () => import('./select.ts') },
   {
     name: 'inspect',

@@ -1,0 +1,2 @@
+/** The methods of `organize`, one line each. */
+export { htcDatasets } from './htc-datasets.ts'
