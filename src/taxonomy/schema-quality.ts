@@ -106,7 +106,7 @@ export function sphericalKMeans(vectors: UnitVectors, k: number, seed: number): 
       centre[vectors.columns[i]!] = vectors.values[i]!
     return centre
   }
-  const centres = [dense(Math.floor(numbers.uniform(0) * vectors.count))]
+  const centres: Float64Array[] = [dense(Math.floor(numbers.uniform(0) * vectors.count))]
   const nearest = new Float64Array(vectors.count).fill(Number.POSITIVE_INFINITY)
   while (centres.length < Math.min(k, vectors.count)) {
     let all = 0

@@ -6,6 +6,7 @@
 import * as v from 'valibot'
 import { random } from '../../tensor/random.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
+import type { RunOptions } from '../../util/progress.ts'
 import { nearDuplicates } from '../near-duplicates.ts'
 import { defineOrganizeMethod, type Organized, type SchemaRow } from '../organize-method.ts'
 import { agreed, countSchemas, mapSchemas } from '../schema-map.ts'
