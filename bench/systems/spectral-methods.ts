@@ -1,13 +1,10 @@
 /**
  * The spectral and Gram merge methods on the merging suite: test accuracy as they stand (λ = 1) and with the λ chosen on validation texts,
- * beside task arithmetic and TIES, and what each method's entry in the catalogue requires. Writes docs/results/spectral-methods.md. What is
- * measured is kept in bench/.cache/spectral-methods until --fresh, so that an interrupted run goes on.
+ * beside task arithmetic and TIES, what each does with embeddings of tokens, and what each method's entry in the catalogue requires. Writes
+ * docs/results/spectral-methods.md.
  *
- *     npx tsx bench/systems/spectral-methods.ts [--data ../shared/data] [--seeds 0,1,2] [--fresh]
+ *     npx tsx bench/systems/spectral-methods.ts [--data ../shared/data] [--seeds 0,1,2]
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import {
   doge,
   dop,
@@ -15,7 +12,6 @@ import {
   isoCts,
   knots,
   linear,
-  type MergeMethod,
   optmerge,
   rTsvm,
   svc,
@@ -24,100 +20,122 @@ import {
   tsvM,
   wudi,
 } from '../../dist/index.js'
-import { mean, provenance, spread, table, writePage } from '../results-page.ts'
-import { type MergeSuite, openSuite, readHead, readWeights, trainInto } from './merge-suite.ts'
+import { type Matrix, MatrixKernels, matrix, svd } from '../../dist/tensor/linear-algebra/index.js'
+import { mean, spread, table } from '../results-page.ts'
+import { type MergeSuite, readWeights } from './merge-suite.ts'
+import {
+  type Arm,
+  best,
+  type Choice,
+  changeRatio,
+  type Measurements,
+  measureArms,
+  measureChoices,
+  measureEncoders,
+  one,
+  type Requirement,
+  type Results,
+  runBench,
+  unequalTasks,
+  verdictTable,
+} from './suite.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    data: { type: 'string', default: '../shared/data' },
-    seeds: { type: 'string', default: '0,1,2' },
-    fresh: { type: 'boolean', default: false },
-    out: { type: 'string', default: 'docs/results/spectral-methods.md' },
-  },
-})
-const seeds = flags.seeds.split(',').map(Number)
+const grid = [0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.3, 1.6, 2]
 
-/** Measured as they are, and with what they changed scaled by the best λ on validation. */
-const scaledMethods: [string, MergeMethod][] = [
-  ['task arithmetic', taskArithmetic()],
-  ['TIES, density 0.2 of the model', ties({ density: 0.2, scope: 'model' })],
-  ['TSV-M', tsvM()],
-  ['Iso-C', isoC()],
-  ['Iso-CTS', isoCts()],
-  ['KnOTS, density 0.2', knots({ embeddings: 'matrix', density: 0.2 })],
+const arms: Arm[] = [
+  { name: 'task arithmetic', method: taskArithmetic(), grid },
+  { name: 'TIES, density 0.2 of the model', method: ties({ density: 0.2, scope: 'model' }), grid },
+  { name: 'TSV-M', method: tsvM(), grid },
+  { name: 'R-TSVM', method: rTsvm(), grid },
+  { name: 'Iso-C', method: isoC(), grid },
+  { name: 'Iso-CTS', method: isoCts(), grid },
+  { name: 'SVC of the sum', method: svc(), grid },
+  { name: 'WUDI, strength 30', method: wudi(), grid },
+  { name: 'OptMerge', method: optmerge(), grid },
+  { name: 'WUDI, closed form', method: wudi({ strength: 1e9 }) },
+  { name: 'R-TSVM without reweighting, clip 4', method: rTsvm({ reweight: false, clip: 4 }) },
+  { name: 'R-TSVM without reweighting, rank by sparsity', method: rTsvm({ reweight: false, rank: 'sparsity' }) },
+  { name: 'R-TSVM without reweighting, rank by energy', method: rTsvm({ reweight: false, rank: 'energy' }) },
 ]
-const grid = [0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.3, 1.6, 2, 2.5, 3]
 
-/** Measured as they stand. */
+const choices: Choice[] = [
+  {
+    name: 'TIES, density by validation',
+    settings: [0.1, 0.2, 0.3].map((density) => [String(density), ties({ density, scope: 'model' })]),
+  },
+  {
+    name: 'KnOTS, density by validation',
+    settings: [0.2, 0.3, 0.5, 1].map((density) => [String(density), knots({ density })]),
+  },
+]
+
+/** Each method with its embeddings of tokens merged as matrices. */
+const asMatrices: Arm[] = [
+  { name: 'TSV-M', method: tsvM({ embeddings: 'matrix' }) },
+  { name: 'R-TSVM', method: rTsvm({ embeddings: 'matrix' }) },
+  { name: 'Iso-C', method: isoC({ embeddings: 'matrix' }) },
+  { name: 'Iso-CTS', method: isoCts({ embeddings: 'matrix' }) },
+  { name: 'SVC of the sum', method: svc({ embeddings: 'matrix' }) },
+  { name: 'WUDI, strength 30', method: wudi({ embeddings: 'matrix' }) },
+  { name: 'OptMerge', method: optmerge({ embeddings: 'matrix' }) },
+]
+const withMatrices = (name: string) => `${name}, embeddings as matrices`
+/** What the methods share, without any of them: embeddings by TIES, all else averaged. */
+const control = 'control: embeddings by TIES, all else averaged'
+
 const dogeOf = (coefficient: number, more: Parameters<typeof doge>[0] = {}) =>
   doge({ coefficient, rest: 'sum', ...more })
-const fixedMethods: [string, MergeMethod][] = [
-  ['TSV-M, embeddings and vectors added up', tsvM({ embeddings: 'rest', rest: 'sum' })],
-  ['R-TSVM', rTsvm()],
-  ['R-TSVM without reweighting, clip 4', rTsvm({ reweight: false, clip: 4 })],
-  ['R-TSVM without reweighting, rank by sparsity', rTsvm({ reweight: false, rank: 'sparsity' })],
-  ['R-TSVM without reweighting, rank by energy', rTsvm({ reweight: false, rank: 'energy' })],
-  ['KnOTS, density 1', knots({ embeddings: 'matrix' })],
-  ['SVC of the sum', svc()],
-  ['WUDI, strength 30', wudi()],
-  ['WUDI, closed form', wudi({ strength: 1e9 })],
-  ['OptMerge', optmerge({ embeddings: 'matrix' })],
-  ['DOGE, c 0.3', dogeOf(0.3)],
-  ['DOGE, c 0.3, no steps', dogeOf(0.3, { steps: 0, keep: 1 })],
-  ['DOGE, c 0.3, keep all', dogeOf(0.3, { keep: 1 })],
-  ['DOGE, c 0.3, no projection', dogeOf(0.3, { subspace: 0 })],
-  ['DOGE, c 0.4', dogeOf(0.4)],
-  ['DOGE, c 0.4, no steps', dogeOf(0.4, { steps: 0, keep: 1 })],
-  ['DOGE, eta 0.07, rest at base', doge()],
+const doges: Arm[] = [
+  ...[0.3, 0.4].flatMap((c) => [
+    { name: `DOGE, c ${c}`, method: dogeOf(c) },
+    { name: `DOGE, c ${c}, no steps`, method: dogeOf(c, { steps: 0 }) },
+    { name: `DOGE, c ${c}, keep all`, method: dogeOf(c, { keep: 1 }) },
+    { name: `DOGE, c ${c}, keep all, no steps`, method: dogeOf(c, { steps: 0, keep: 1 }) },
+  ]),
+  { name: 'DOGE, c 0.3, no projection', method: dogeOf(0.3, { subspace: 0 }) },
+  { name: 'DOGE, c 0.3, embeddings by TIES', method: dogeOf(0.3, { embeddings: 'ties' }) },
+  { name: 'DOGE, eta 0.07, rest at base', method: doge() },
 ]
 
-const kept = 'bench/.cache/spectral-methods'
-if (flags.fresh) rmSync(kept, { recursive: true, force: true })
-mkdirSync(kept, { recursive: true })
+const isTokens = (name: string) => name.endsWith('word_embeddings.weight')
 
-/** Measurements of one seed by name; each is made once. */
-class Measurements {
-  readonly values: Record<string, number>
-  private readonly file: string
-
-  constructor(seed: number) {
-    this.file = join(kept, `${seed}.json`)
-    this.values = existsSync(this.file) ? (JSON.parse(readFileSync(this.file, 'utf8')) as Record<string, number>) : {}
-  }
-
-  /** Measures what is not known of these names. */
-  async once(names: readonly string[], measure: () => Promise<readonly number[]>): Promise<void> {
-    if (names.every((name) => name in this.values)) return
-    const values = await measure()
-    for (const [i, name] of names.entries()) {
-      this.values[name] = values[i]!
-      console.error(`  ${name}: ${values[i]!.toFixed(3)}`)
-    }
-    writeFileSync(this.file, JSON.stringify(this.values))
-  }
+async function measureControl(suite: MergeSuite, known: Measurements): Promise<void> {
+  await known.once([one(control)], async () => {
+    const weights = await suite.merge(linear(), undefined, { base: false })
+    for (const [name, values] of await suite.merge(tsvM())) if (isTokens(name)) weights.set(name, values)
+    return [await suite.accuracy(weights)]
+  })
 }
 
-const best = (name: string) => `${name} λ*`
-const one = (name: string) => `${name} λ1`
-
-async function measure(suite: MergeSuite, known: Measurements): Promise<void> {
-  const experts = () => Promise.all(suite.specialists.map(({ folder }) => readWeights(folder)))
-  await known.once(['specialists'], async () => {
-    const weights = await experts()
-    return [mean(await suite.accuraciesFor((_, index) => weights[index]!))]
+/** The share of its squares that a change keeps with the directions that TSV-M leaves each of six tasks. */
+async function measureTruncation(suite: MergeSuite, known: Measurements): Promise<void> {
+  await known.once(['kept of embeddings', 'kept of matrices'], async () => {
+    const kernels = await MatrixKernels.open()
+    const shares: Record<'embeddings' | 'matrices', number[]> = { embeddings: [], matrices: [] }
+    for (const { folder } of suite.specialists)
+      for (const [name, values] of await readWeights(folder)) {
+        const delta = deltaOf(name, values, suite)
+        if (!delta) continue
+        const squares = svd(kernels, delta).s.map((s) => s * s)
+        const total = (count: number) => squares.subarray(0, count).reduce((sum, x) => sum + x, 0)
+        const kept = total(Math.floor(squares.length / suite.specialists.length)) / total(squares.length)
+        shares[isTokens(name) ? 'embeddings' : 'matrices'].push(kept)
+      }
+    return [mean(shares.embeddings), mean(shares.matrices)]
   })
-  await known.once(['base'], async () => [await suite.accuracy(suite.base)])
-  await known.once(['average'], async () => [
-    await suite.accuracy(await suite.merge(linear(), undefined, { base: false })),
-  ])
-  for (const [name, method] of scaledMethods)
-    await known.once([one(name), best(name)], async () => {
-      const merged = await suite.merge(method)
-      const { weights } = await suite.chooseLambda(merged, grid)
-      return [await suite.accuracy(merged), await suite.accuracy(weights)]
-    })
-  for (const [name, method] of fixedMethods)
-    await known.once([one(name)], async () => [await suite.accuracy(await suite.merge(method))])
+}
+
+/** The change of a layer's matrix or of the embedding of tokens. */
+function deltaOf(name: string, values: Float32Array, { base, config }: MergeSuite): Matrix | undefined {
+  const isDense = /layer\.\d+\..*(query|key|value|dense)\.weight$/.test(name)
+  if (!isTokens(name) && !isDense) return undefined
+  const columns = /layer\.\d+\.output\.dense/.test(name) ? config.intermediateSize : config.hiddenSize
+  const origin = base.get(name)!
+  return matrix(
+    values.length / columns,
+    columns,
+    Float64Array.from(values, (value, i) => value - origin[i]!),
+  )
 }
 
 /** Tasks that come one after the other: what is left of the first where the last is merged in. */
@@ -132,30 +150,21 @@ async function measureContinual(suite: MergeSuite, known: Measurements): Promise
     })
 }
 
-/** One specialist trained three times as long at four times the rate: what it and the others keep. */
+const unequalArms = [
+  ['TSV-M', tsvM()],
+  ['R-TSVM', rTsvm()],
+  ['TSV-M, embeddings as matrices', tsvM({ embeddings: 'matrix' })],
+  ['R-TSVM, embeddings as matrices', rTsvm({ embeddings: 'matrix' })],
+] as const
+const parts = ['long', 'others', 'worst']
+
 async function measureUnequal(suite: MergeSuite, known: Measurements): Promise<void> {
-  const [big, ...others] = suite.specialists
-  const folder = join(suite.folder, `${big!.name}-long`)
-  await trainInto(folder, { folder: suite.baseFolder }, big!.train, {
-    ...{ epochs: 18, learningRate: 4e-3, seed: suite.seed, copyFrom: suite.baseFolder, labels: big!.labels },
-  })
-  const tasks = [{ ...big!, folder, head: await readHead(folder) }, ...others]
+  const tasks = await unequalTasks(suite)
+  await known.once(['unequal: ratio'], async () => [await changeRatio(suite, tasks)])
   const experts = await Promise.all(tasks.map((task) => readWeights(task.folder)))
-  await known.once(['unequal: norm of the long change over the others'], async () => {
-    const norms = experts.map((weights) => {
-      let square = 0
-      for (const [name, values] of weights)
-        for (let i = 0; i < values.length; i++) square += (values[i]! - suite.base.get(name)![i]!) ** 2
-      return Math.sqrt(square)
-    })
-    return [norms[0]! / mean(norms.slice(1))]
-  })
-  for (const [name, method] of [
-    ['TSV-M', tsvM()],
-    ['R-TSVM', rTsvm()],
-  ] as const)
+  for (const [name, method] of unequalArms)
     await known.once(
-      ['long', 'others', 'worst'].map((what) => `unequal, ${name}: ${what}`),
+      parts.map((what) => `unequal, ${name}: ${what}`),
       async () => {
         const own = await suite.accuraciesFor((_, index) => experts[index]!, 'test', tasks)
         const accuracies = await suite.accuracies(await suite.merge(method, tasks), 'test', tasks)
@@ -164,69 +173,38 @@ async function measureUnequal(suite: MergeSuite, known: Measurements): Promise<v
     )
 }
 
-const measured = new Map<number, Measurements>()
-for (const seed of seeds) {
-  console.error(`seed ${seed}`)
-  const suite = await openSuite({ data: flags.data, seed })
-  const known = new Measurements(seed)
-  await measure(suite, known)
-  await measureContinual(suite, known)
-  await measureUnequal(suite, known)
-  measured.set(seed, known)
-  await suite.close()
-}
-
-const of = (name: string): number[] => seeds.map((seed) => measured.get(seed)!.values[name]!)
-const points = (a: string, b: string) => of(a).map((value, i) => 100 * (value - of(b)[i]!))
-
-/** What is asked for: that the mean of the differences reaches a number of points. */
-const requirements: [method: string, text: string, a: string, b: string, points: number][] = [
-  ['tsv-m', 'TSV-M at λ 1 over task arithmetic at its best λ: 4', one('TSV-M'), best('task arithmetic'), 4],
-  ['tsv-m', 'TSV-M over TIES, best λ: 3', best('TSV-M'), best('TIES, density 0.2 of the model'), 3],
+const arithmetic = best('task arithmetic')
+const elected = best('TIES, density 0.2 of the model')
+const requirements: Requirement[] = [
+  ['tsv-m', 'TSV-M at λ 1 over task arithmetic at its best λ: 4', one('TSV-M'), arithmetic, 4],
+  ['tsv-m', 'TSV-M over TIES, best λ: 3', best('TSV-M'), elected, 3],
   ['r-tsvm', 'R-TSVM over TSV-M where changes are equal, λ 1: -1', one('R-TSVM'), one('TSV-M'), -1],
-  [
-    'r-tsvm',
-    'unequal changes: R-TSVM over TSV-M on the other tasks: 5',
-    'unequal, R-TSVM: others',
-    'unequal, TSV-M: others',
-    5,
-  ],
-  [
-    'r-tsvm',
-    'unequal changes: R-TSVM over TSV-M on the worst task: 2',
-    'unequal, R-TSVM: worst',
-    'unequal, TSV-M: worst',
-    2,
-  ],
-  ['iso-c', 'Iso-C over task arithmetic, best λ: 3', best('Iso-C'), best('task arithmetic'), 3],
-  ['iso-cts', 'Iso-CTS over task arithmetic, best λ: 3', best('Iso-CTS'), best('task arithmetic'), 3],
+  ['r-tsvm', 'unequal: R-TSVM over TSV-M on the others: 5', 'unequal, R-TSVM: others', 'unequal, TSV-M: others', 5],
+  ['r-tsvm', 'unequal: R-TSVM over TSV-M on the worst: 2', 'unequal, R-TSVM: worst', 'unequal, TSV-M: worst', 2],
+  ['iso-c', 'Iso-C over task arithmetic, best λ: 3', best('Iso-C'), arithmetic, 3],
+  ['iso-cts', 'Iso-CTS over task arithmetic, best λ: 3', best('Iso-CTS'), arithmetic, 3],
   ['iso-cts', 'Iso-CTS over Iso-C, best λ: 0', best('Iso-CTS'), best('Iso-C'), 0],
   [
     'knots',
-    'KnOTS (density 0.2) over TIES, best λ: 0',
-    best('KnOTS, density 0.2'),
-    best('TIES, density 0.2 of the model'),
+    'KnOTS over TIES, densities by validation: 0',
+    one('KnOTS, density by validation'),
+    one('TIES, density by validation'),
     0,
   ],
-  ['svc', 'SVC of the sum over the sum, both at λ 1: 2', one('SVC of the sum'), one('task arithmetic'), 2],
+  ['svc', 'SVC of the sum over the sum, best λ: 2', best('SVC of the sum'), arithmetic, 2],
   [
-    'wudi',
-    'WUDI (strength 30) over task arithmetic, both at λ 1: 5',
-    one('WUDI, strength 30'),
+    'svc',
+    'the same with embeddings as matrices, both at λ 1: 2',
+    one(withMatrices('SVC of the sum')),
     one('task arithmetic'),
-    5,
+    2,
   ],
-  [
-    'wudi',
-    'WUDI (strength 30) at λ 1 over task arithmetic at its best λ: -1',
-    one('WUDI, strength 30'),
-    best('task arithmetic'),
-    -1,
-  ],
-  ['optmerge', 'OptMerge at λ 1 over task arithmetic at its best λ: -1', one('OptMerge'), best('task arithmetic'), -1],
-  ['doge', 'correction at c 0.3: 3', one('DOGE, c 0.3'), one('DOGE, c 0.3, no steps'), 3],
-  ['doge', 'correction at c 0.4: 3', one('DOGE, c 0.4'), one('DOGE, c 0.4, no steps'), 3],
-  ['doge', 'DOGE (c 0.3) over task arithmetic at its best λ: 2', one('DOGE, c 0.3'), best('task arithmetic'), 2],
+  ['wudi', 'WUDI over task arithmetic, both at λ 1: 5', one('WUDI, strength 30'), one('task arithmetic'), 5],
+  ['wudi', 'WUDI at λ 1 over task arithmetic at its best λ: -1', one('WUDI, strength 30'), arithmetic, -1],
+  ['optmerge', 'OptMerge at λ 1 over task arithmetic at its best λ: -1', one('OptMerge'), arithmetic, -1],
+  ['doge', 'correction at c 0.3, all kept: 3', one('DOGE, c 0.3, keep all'), one('DOGE, c 0.3, keep all, no steps'), 3],
+  ['doge', 'correction at c 0.4, all kept: 3', one('DOGE, c 0.4, keep all'), one('DOGE, c 0.4, keep all, no steps'), 3],
+  ['doge', 'DOGE (c 0.3) over task arithmetic at its best λ: 2', one('DOGE, c 0.3'), arithmetic, 2],
   ['doge', 'projection at c 0.3: 0', one('DOGE, c 0.3'), one('DOGE, c 0.3, no projection'), 0],
   [
     'dop',
@@ -236,53 +214,69 @@ const requirements: [method: string, text: string, a: string, b: string, points:
     2,
   ],
 ]
-const verdicts = requirements.map(([method, text, a, b, least]) => {
-  const values = points(a, b)
-  return [method, text, spread(values, 1), mean(values) >= least ? 'yes' : '**no**']
-})
 
-const unequal = (name: string) => ['long', 'others', 'worst'].map((what) => spread(of(`unequal, ${name}: ${what}`)))
+const percent = (values: readonly number[]) =>
+  spread(
+    values.map((x) => 100 * x),
+    0,
+  )
 
-await writePage(
-  flags.out,
-  `# Spectral and Gram merge methods
+const page = (results: Results, seeds: string): string => `# Spectral and Gram merge methods
 
 Six specialists of the [merging suite](merge-suite.md) merged into one encoder; test accuracy over the six tasks, each with its own specialist's head, mean ±
-standard deviation over seeds ${flags.seeds}. "λ 1" is the method at its defaults unless said, "best λ" scales what it changed by the one of a grid that is best on
-validation texts. Embeddings are merged as matrices.
+standard deviation over seeds ${seeds}. "λ 1" is the method at its defaults unless said (embeddings of tokens by TIES, all other matrices by the method), "best λ" scales
+what it changed by the one of a grid that is best on validation texts; densities "by validation" are the best there of ${choices.map(({ settings }) => settings.map(([label]) => label).join(', ')).join(' (TIES) and of ')} (KnOTS).
+
+${results.encoders()}
+
+${results.arms([...arms, { name: control, method: linear() }], choices)}
+
+## Embeddings of tokens
+
+The row of a token is looked up, not multiplied, and tasks of different words change different rows. TSV-M leaves each of six tasks a sixth of the directions: of the
+squares of a specialist's change these hold ${percent(results.of('kept of matrices'))} % in the layers' matrices, but ${percent(results.of('kept of embeddings'))} % in the embedding. Treated as matrices, embeddings cost every one of these
+methods more than it gains; that is why they are merged by TIES (\`embeddings: 'ties'\`, the default). λ 1:
 
 ${table(
-  ['encoder', 'accuracy'],
-  [
-    ['specialists, each on its task', spread(of('specialists'))],
-    ['base', spread(of('base'))],
-    ['average', spread(of('average'))],
-  ],
+  ['merge', 'embeddings by TIES', 'as matrices'],
+  asMatrices.map(({ name }) => [name, results.spread(one(name)), results.spread(one(withMatrices(name)))]),
 )}
+
+The control merges embeddings the same way and averages all the rest: what a method gains over it, in points, is what it does for the layers' matrices.
 
 ${table(
-  ['merge', 'λ 1', 'best λ'],
-  [
-    ...scaledMethods.map(([name]) => [name, spread(of(one(name))), spread(of(best(name)))]),
-    ...fixedMethods.map(([name]) => [name, spread(of(one(name))), '']),
-  ],
+  ['merge', 'over the control, λ 1'],
+  ['TSV-M', 'R-TSVM', 'Iso-C', 'Iso-CTS', 'WUDI, strength 30', 'OptMerge', 'KnOTS, density by validation'].map(
+    (name) => [name, spread(results.points(one(name), one(control)), 1)],
+  ),
 )}
 
-One specialist trained three times as long at four times the rate, so that its change is ${spread(of('unequal: norm of the long change over the others'), 1)} times as large as the others'; λ 1:
+## DOGE
+
+Embeddings as matrices unless said, vectors added up with the coefficients.
+
+${table(
+  ['merge', 'λ 1'],
+  doges.map(({ name }) => [name, results.spread(one(name))]),
+)}
+
+## Changes of different size
+
+One specialist trained three times as long at four times the rate, so that its change is ${results.spread('unequal: ratio', 1)} times as large as the others'; λ 1:
 
 ${table(
   ['merge', 'its task', 'mean of the other five', 'worst task, as a share of its specialist'],
-  ['TSV-M', 'R-TSVM'].map((name) => [name, ...unequal(name)]),
+  unequalArms.map(([name]) => [name, ...parts.map((what) => results.spread(`unequal, ${name}: ${what}`))]),
 )}
 
-Tasks one after the other:
+## Tasks one after the other
 
 ${table(
   ['merge', 'first three tasks', 'last three tasks'],
   ['DOP', 'running mean'].map((name) => [
     name,
-    spread(of(`continual, ${name}: first three`)),
-    spread(of(`continual, ${name}: last three`)),
+    results.spread(`continual, ${name}: first three`),
+    results.spread(`continual, ${name}: last three`),
   ]),
 )}
 
@@ -291,7 +285,24 @@ ${table(
 Differences in points over seeds; a requirement is met if their mean reaches the number that ends the line. Those of tsv-m, r-tsvm, wudi and doge are the
 catalogue's (its suite is another one); for the others we ask for what the method claims.
 
-${table(['method', 'requirement', 'measured', 'met'], verdicts)}
+${verdictTable(results.verdicts(requirements))}`
 
-${provenance(`npx tsx bench/systems/spectral-methods.ts --seeds ${flags.seeds}`).join('\n')}`,
-)
+await runBench({
+  name: 'spectral-methods',
+  async measure(suite, known) {
+    await measureEncoders(suite, known)
+    await measureArms(suite, known, arms)
+    await measureChoices(suite, known, choices)
+    await measureControl(suite, known)
+    await measureArms(
+      suite,
+      known,
+      asMatrices.map(({ name, method }) => ({ name: withMatrices(name), method })),
+    )
+    await measureTruncation(suite, known)
+    await measureArms(suite, known, doges)
+    await measureUnequal(suite, known)
+    await measureContinual(suite, known)
+  },
+  page,
+})

@@ -1,6 +1,8 @@
 /** What methods on whole matrices share: differences read as matrices, merged differences written, and a rule for all other tensors. */
 import * as v from 'valibot'
 import { type Matrix, matrix } from '../../tensor/linear-algebra/matrix.ts'
+import { addElected } from '../elements/combine.ts'
+import { keepLargestShare } from '../elements/magnitude-trim.ts'
 import type { TensorTask } from '../engine/tensor-task.ts'
 import { shared } from '../merge-method.ts'
 import { isInputEmbedding, isOutputEmbedding } from '../plan/tensor-names.ts'
@@ -11,14 +13,24 @@ export type Rest = 'mean' | 'sum' | 'base'
 export const rest = (fallback: Rest = 'mean') =>
   shared(v.picklist(['mean', 'sum', 'base'], 'Expected mean, sum or base for rest'), fallback)
 
-/** Whether embeddings of tokens are merged as matrices, or as the rest. */
-export const embeddings = (fallback: 'matrix' | 'rest') =>
-  shared(v.picklist(['matrix', 'rest'], 'Expected matrix or rest for embeddings'), fallback)
+/**
+ * What becomes of embeddings of tokens: merged as matrices, as the rest, or element by element by TIES. Their rows are looked up, not
+ * multiplied: tasks of different words change different rows, which do not interfere and which few singular vectors cannot hold.
+ */
+export type Embeddings = 'matrix' | 'rest' | 'ties'
+
+export const embeddings = (fallback: Embeddings) =>
+  shared(v.picklist(['matrix', 'rest', 'ties'], 'Expected matrix, rest or ties for embeddings'), fallback)
+
+/** The share of each change of an embedding that TIES keeps, as in its paper. */
+const tiesDensity = 0.2
+
+const isEmbedding = ({ name }: TensorTask): boolean => isInputEmbedding(name) || isOutputEmbedding(name)
 
 /** Whether the tensor is merged as a matrix: two dimensions at least (convolutions count as rows by all else), each of at least `least`. */
-export function isMatrix(task: TensorTask, embeddings: 'matrix' | 'rest', least = 1): boolean {
+export function isMatrix(task: TensorTask, embeddings: Embeddings, least = 1): boolean {
   if (task.shape.length < 2 || Math.min(task.rows, task.columns) < Math.max(1, least)) return false
-  return embeddings === 'matrix' || !(isInputEmbedding(task.name) || isOutputEmbedding(task.name))
+  return embeddings === 'matrix' || !isEmbedding(task)
 }
 
 /** A model's difference from the base, times `factor`. */
@@ -54,7 +66,21 @@ export function writeDelta(task: TensorTask, delta: Matrix, lambda: number): voi
   }
 }
 
-/** Writes a tensor that is not merged as a matrix. */
+/** Writes a tensor that is not merged as a matrix: embeddings by TIES if asked for, all else as the rest. */
+export function writeOther(
+  task: TensorTask,
+  { embeddings, rest, lambda }: { embeddings: Embeddings; rest: Rest; lambda: number },
+  weight: readonly number[],
+): void {
+  if (embeddings !== 'ties' || !isEmbedding(task)) {
+    writeRest(task, rest, lambda, weight)
+    return
+  }
+  const trim = keepLargestShare(task, new Array<number>(task.models).fill(tiesDensity))
+  addElected(task, { weight, lambda, normalize: true }, { ...trim, factors: new Array<number>(task.models).fill(1) })
+}
+
+/** Writes the base, and the models' differences by the rule for the rest. */
 export function writeRest(task: TensorTask, rest: Rest, lambda: number, weights: readonly number[]): void {
   const total = weights.reduce((sum, w) => sum + w, 0)
   const factor = rest === 'base' ? 0 : rest === 'sum' ? lambda : total === 0 ? 1 : 1 / total

@@ -11,7 +11,16 @@ import { Adam } from '../matrices/adam.ts'
 import { adaptiveLoss, lossAndGradient } from '../matrices/adaptive-gradient.ts'
 import { sideBySide } from '../matrices/decorrelate.ts'
 import { leadingSvd } from '../matrices/leading.ts'
-import { deltaMatrix, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeRest } from '../matrices/matrix-task.ts'
+import {
+  deltaMatrix,
+  type Embeddings,
+  embeddings,
+  isMatrix,
+  rest,
+  svdDoubles,
+  writeDelta,
+  writeOther,
+} from '../matrices/matrix-task.ts'
 import { anyNumber, defineMergeMethod, notNegative, positive, share, shared } from '../merge-method.ts'
 
 const steps = v.pipe(
@@ -28,7 +37,7 @@ const steps = v.pipe(
  * use eta; for small models 0.3 to 0.4, eta depends on the model's size); `keep`: share of elements kept (default 0.3); `subspace`: the
  * shared directions are min(rows, columns) / subspace (default 6; 0 leaves none out); `steps` (default 400), `rate` (default 1e-4, in the
  * unit of the weights); `rest` for vectors: `base` (default, as the authors), `mean` or `sum` (times the coefficients); `embeddings`:
- * `matrix` (default) or `rest`.
+ * `matrix` (default), `ties` or `rest`.
  * @example
  * await merge(['a', 'b', 'c'], { base: 'base', method: doge({ coefficient: 0.3, rest: 'sum' }), out: 'merged' })
  */
@@ -59,7 +68,8 @@ export const doge = defineMergeMethod({
     const { embeddings, rest } = options
     const coefficients = adaptiveCoefficients(deltaNorms(task), options)
     const ones = coefficients.map(() => 1)
-    if (!isMatrix(task, embeddings)) return writeRest(task, rest, 1, rest === 'sum' ? coefficients : ones)
+    if (!isMatrix(task, embeddings))
+      return writeOther(task, { embeddings, rest, lambda: 1 }, rest === 'sum' ? coefficients : ones)
     const { rows, columns } = task
     const taus = ones.map((_, t) => deltaMatrix(task, t))
     const loss = adaptiveLoss(taus, coefficients)
@@ -82,7 +92,7 @@ const eligibleCuts = modelCuts((task, { keep }: { keep: number }) =>
 ).map((survey) => ({
   ...survey,
   measure(task: TensorTask, options: never, settled: unknown) {
-    if (isMatrix(task, (options as { embeddings: 'matrix' | 'rest' }).embeddings))
+    if (isMatrix(task, (options as { embeddings: Embeddings }).embeddings))
       return survey.measure(task, options, settled)
     return { counters: new Map(), kept: new Map() }
   },

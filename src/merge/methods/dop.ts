@@ -9,7 +9,7 @@ import { multiply } from '../../tensor/linear-algebra/multiply.ts'
 import { lambda } from '../elements/task-vector-options.ts'
 import type { TensorTask } from '../engine/tensor-task.ts'
 import { Adam } from '../matrices/adam.ts'
-import { deltaMatrix, embeddings, isMatrix, rest, writeDelta, writeRest } from '../matrices/matrix-task.ts'
+import { deltaMatrix, embeddings, isMatrix, rest, writeDelta, writeOther } from '../matrices/matrix-task.ts'
 import { anyNumber, defineMergeMethod, positive, shared } from '../merge-method.ts'
 
 const steps = v.pipe(
@@ -24,7 +24,7 @@ const steps = v.pipe(
  *
  * `steps` for each model (default 200); `rate`: the length of a step as a share of the changes' root mean square (default 0.01; the authors
  * take 1e-4 in the unit of the weights); `lambda` (default 1); `rest` for vectors: `mean` (default), `sum` or `base`; `embeddings`: `rest`
- * (default) or `matrix`.
+ * (default), `ties` or `matrix`.
  * @example
  * await merge(['first', 'second', 'third'], { base: 'base', method: dop(), out: 'merged' })
  */
@@ -47,8 +47,9 @@ export const dop = defineMergeMethod({
     rest: rest(),
     embeddings: embeddings('rest'),
   },
-  merge(task, { steps, rate, lambda, rest, embeddings }) {
-    if (!isMatrix(task, embeddings)) return writeRest(task, rest, lambda, new Array<number>(task.models).fill(1))
+  merge(task, options) {
+    const { steps, rate, lambda, embeddings } = options
+    if (!isMatrix(task, embeddings)) return writeOther(task, options, new Array<number>(task.models).fill(1))
     let merged = deltaMatrix(task, 0)
     for (let t = 1; t < task.models; t++) merged = mergePair(task, merged, deltaMatrix(task, t), steps, rate)
     writeDelta(task, merged, lambda)

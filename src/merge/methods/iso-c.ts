@@ -3,7 +3,7 @@ import { scaleColumns } from '../../tensor/linear-algebra/matrix.ts'
 import { multiply } from '../../tensor/linear-algebra/multiply.ts'
 import { lambda, weight } from '../elements/task-vector-options.ts'
 import { leadingSvd } from '../matrices/leading.ts'
-import { deltaSum, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeRest } from '../matrices/matrix-task.ts'
+import { deltaSum, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeOther } from '../matrices/matrix-task.ts'
 import { defineMergeMethod } from '../merge-method.ts'
 
 /**
@@ -11,7 +11,7 @@ import { defineMergeMethod } from '../merge-method.ts'
  * unchanged: they are not counted in the mean.
  *
  * `lambda` scales the result (default 1; the paper finds 1.3 to 1.5); `weight` of each model's change (default 1); `rest` for vectors:
- * `mean` (default), `sum` (times lambda) or `base`; `embeddings`: `matrix` (default) or `rest`.
+ * `mean` (default), `sum` (times lambda) or `base`; `embeddings` as in TSV-M.
  * @example
  * await merge(['a', 'b', 'c'], { base: 'base', method: isoC({ lambda: 1.3 }), out: 'merged' })
  */
@@ -27,9 +27,10 @@ export const isoC = defineMergeMethod({
   models: { least: 1 },
   matrix: (rows, columns) => svdDoubles(rows, columns) + rows * columns,
   passes: 200,
-  options: { lambda, weight, rest: rest(), embeddings: embeddings('matrix') },
-  merge(task, { lambda, weight, rest, embeddings }) {
-    if (!isMatrix(task, embeddings)) return writeRest(task, rest, lambda, weight)
+  options: { lambda, weight, rest: rest(), embeddings: embeddings('ties') },
+  merge(task, options) {
+    const { lambda, weight, embeddings } = options
+    if (!isMatrix(task, embeddings)) return writeOther(task, options, weight)
     const { u, s, vt } = leadingSvd(task.matrices, deltaSum(task, weight), Math.min(task.rows, task.columns))
     const mean = s.reduce((sum, value) => sum + value, 0) / Math.max(1, s.length)
     writeDelta(task, multiply(task.matrices, scaleColumns(u, s.fill(mean)), vt), lambda)

@@ -14,7 +14,7 @@ import {
   rest,
   svdDoubles,
   writeDelta,
-  writeRest,
+  writeOther,
 } from '../matrices/matrix-task.ts'
 import { defineMergeMethod, share, shared } from '../merge-method.ts'
 
@@ -23,7 +23,7 @@ import { defineMergeMethod, share, shared } from '../merge-method.ts'
  * each model's change has outside of them, decorrelates all directions and gives them the mean of their singular values.
  *
  * `lambda` scales the result (default 1; the paper finds 1 to 2); `weight` of each model's change (default 1); `rest` for vectors and for
- * matrices with fewer rows or columns than models; `embeddings` as in Iso-C.
+ * matrices with fewer rows or columns than models; `embeddings` as in TSV-M.
  * @example
  * await merge(['a', 'b', 'c'], { base: 'base', method: isoCts(), out: 'merged' })
  */
@@ -39,9 +39,10 @@ export const isoCts = defineMergeMethod({
   models: { least: 1 },
   matrix: (rows, columns) => svdDoubles(rows, columns) + 5 * rows * columns,
   passes: 800,
-  options: { lambda, weight, common: shared(share, 0.8), rest: rest(), embeddings: embeddings('matrix') },
-  merge(task, { lambda, weight, common, rest, embeddings }) {
-    if (!isMatrix(task, embeddings, task.models)) return writeRest(task, rest, lambda, weight)
+  options: { lambda, weight, common: shared(share, 0.8), rest: rest(), embeddings: embeddings('ties') },
+  merge(task, options) {
+    const { lambda, weight, common, embeddings } = options
+    if (!isMatrix(task, embeddings, task.models)) return writeOther(task, options, weight)
     const least = Math.min(task.rows, task.columns)
     const specific = Math.round((least - Math.floor(least * common)) / task.models)
     const kept = Math.max(0, least - specific * task.models)

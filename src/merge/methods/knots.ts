@@ -5,7 +5,7 @@ import type { MatrixKernels } from '../../tensor/linear-algebra/matrix-kernels.t
 import { multiply } from '../../tensor/linear-algebra/multiply.ts'
 import { keptCount } from '../elements/magnitude-trim.ts'
 import { density, lambda, normalize, weight } from '../elements/task-vector-options.ts'
-import { deltaMatrix, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeRest } from '../matrices/matrix-task.ts'
+import { deltaMatrix, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeOther } from '../matrices/matrix-task.ts'
 import { defineMergeMethod } from '../merge-method.ts'
 
 /** Singular values of the joint matrix below this share of the largest are dropped. */
@@ -16,7 +16,7 @@ const negligible = 1e-4
  * those that agree) and multiplies back. Made for LoRA adapters, whose raw weights do not line up.
  *
  * `density` of each model: share of V that is kept (default 1); `weight` of each model (default 1); `normalize`: divide by the weights that
- * agree (default true); `lambda` (default 1); `rest` for vectors; `embeddings`: `rest` (default) or `matrix`. Matrices with more rows than
+ * agree (default true); `lambda` (default 1); `rest` for vectors; `embeddings` as in TSV-M. Matrices with more rows than
  * columns are decomposed one below the other. Singular values under 1e-4 of the largest are dropped (in the authors' code: under 1e-4).
  * @example
  * await merge(['base+adapter-a', 'base+adapter-b'], { base: 'base', method: knots({ density: 0.3 }), out: 'merged' })
@@ -39,10 +39,11 @@ export const knots = defineMergeMethod({
     lambda,
     normalize: normalize(true),
     rest: rest(),
-    embeddings: embeddings('rest'),
+    embeddings: embeddings('ties'),
   },
-  merge(task, { weight, density, lambda, normalize, rest, embeddings }) {
-    if (!isMatrix(task, embeddings)) return writeRest(task, rest, lambda, weight)
+  merge(task, options) {
+    const { weight, density, lambda, normalize, embeddings } = options
+    if (!isMatrix(task, embeddings)) return writeOther(task, options, weight)
     const tall = task.rows > task.columns
     const deltas = weight.map((_, t) => (tall ? transposed(deltaMatrix(task, t)) : deltaMatrix(task, t)))
     const { basis, parts } = jointBasis(task.matrices, deltas)

@@ -14,7 +14,7 @@ import {
   rest,
   svdDoubles,
   writeDelta,
-  writeRest,
+  writeOther,
 } from '../matrices/matrix-task.ts'
 import { anyNumber, defineMergeMethod, positive, shared, yesOrNo } from '../merge-method.ts'
 
@@ -33,7 +33,7 @@ const steps = v.pipe(
  * `lora`: for LoRA fine-tunes: targets are denoised around zero and the descent is SGD with momentum from the mean (default false); `steps`
  * (default 300); `rate`: the length of a step, of Adam as a share of the changes' root mean square (default 0.01: the authors' 1e-5 for
  * changes of about 1e-3), of SGD as it is (default there 1e-4); `lambda` (default 1); `rest` for vectors: `mean` (default), `sum` or `base`;
- * `embeddings`: `rest` (default) or `matrix`.
+ * `embeddings` as in TSV-M.
  * @example
  * await merge(['vision', 'audio'], { base: 'base', method: optmerge(), out: 'merged' })
  */
@@ -55,11 +55,12 @@ export const optmerge = defineMergeMethod({
     rate: shared(v.union([positive, v.literal('auto')], 'Expected a number above 0 or auto for rate'), 'auto' as const),
     lambda,
     rest: rest(),
-    embeddings: embeddings('rest'),
+    embeddings: embeddings('ties'),
   },
-  merge(task, { lora, steps, rate, lambda, rest, embeddings }) {
+  merge(task, options) {
+    const { lora, steps, rate, lambda, embeddings } = options
     const ones = new Array<number>(task.models).fill(1)
-    if (!isMatrix(task, embeddings, task.models)) return writeRest(task, rest, lambda, ones)
+    if (!isMatrix(task, embeddings, task.models)) return writeOther(task, options, ones)
     const kernels = task.matrices
     const count = Math.floor(Math.min(task.rows, task.columns) / task.models)
     const sum = deltaSum(task, ones)

@@ -9,7 +9,7 @@ import { lambda } from '../elements/task-vector-options.ts'
 import { clipOutliers } from '../matrices/clip.ts'
 import { decorrelated, sideBySide } from '../matrices/decorrelate.ts'
 import { leadingSvd } from '../matrices/leading.ts'
-import { deltaMatrix, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeRest } from '../matrices/matrix-task.ts'
+import { deltaMatrix, embeddings, isMatrix, rest, svdDoubles, writeDelta, writeOther } from '../matrices/matrix-task.ts'
 import { energyRanks, sparsity, sparsityRanks } from '../matrices/task-ranks.ts'
 import { defineMergeMethod, notNegative, shared, yesOrNo } from '../merge-method.ts'
 
@@ -44,11 +44,12 @@ export const rTsvm = defineMergeMethod({
       'equal' as const,
     ),
     rest: rest(),
-    embeddings: embeddings('matrix'),
+    embeddings: embeddings('ties'),
   },
-  merge(task, { lambda, reweight, clip, rank, rest, embeddings }) {
+  merge(task, options) {
+    const { lambda, reweight, clip, rank, embeddings } = options
     const ones = new Array<number>(task.models).fill(1)
-    if (!isMatrix(task, embeddings, task.models)) return writeRest(task, rest, lambda, ones)
+    if (!isMatrix(task, embeddings, task.models)) return writeOther(task, options, ones)
     const least = Math.min(task.rows, task.columns)
     const share = Math.floor(least / task.models)
     const deltas = ones.map((_, t) => {

@@ -425,6 +425,18 @@ describe('all methods on matrices', () => {
     expect(embedding.every(Number.isFinite)).toBe(true)
   })
 
+  it.each(methods)('%s: embeddings of tokens by TIES, as the rest, or as all matrices', async (_, method) => {
+    const deltas = [normals(20 * 8, 1), normals(20 * 8, 2)]
+    const named = { name: 'embeddings.word_embeddings.weight' }
+    const by = (embeddings: string) => ({ ...method, settings: { ...method.settings, embeddings, rest: 'mean' } })
+    const elected = await merged(ties({ density: 0.2 }), [20, 8], deltas)
+    // DOGE weighs the changes by its coefficients.
+    if (method.name !== 'doge') close(await merged(by('ties'), [20, 8], deltas, named), elected, 12)
+    const mean = await merged(taskArithmetic({ lambda: 0.5 }), [20, 8], deltas)
+    close(await merged(by('rest'), [20, 8], deltas, named), mean, 12)
+    expect(await merged(by('matrix'), [20, 8], deltas, named)).toEqual(await merged(method, [20, 8], deltas))
+  })
+
   it.each(methods)('%s: not finite values are an error', async (_, method) => {
     const bad = Float64Array.of(1, Number.NaN, 3, 4, 5, 6)
     const result = merged(method, [2, 3], [bad, Float64Array.of(1, 2, 3, 4, 5, 7)])

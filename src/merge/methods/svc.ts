@@ -12,6 +12,7 @@ import {
   rest,
   svdDoubles,
   writeDelta,
+  writeOther,
   writeRest,
 } from '../matrices/matrix-task.ts'
 import { defineMergeMethod, positive, shared, yesOrNo } from '../merge-method.ts'
@@ -22,8 +23,8 @@ import { defineMergeMethod, positive, shared, yesOrNo } from '../merge-method.ts
  *
  * `alpha` (default 1: only what exceeds a task is shortened); `merged`: the first model is the merge to calibrate and the others its tasks
  * (default false: the merge is the weighted sum of all changes); `weight` of each change in that sum (default 1); `lambda` scales the
- * result (default 1); `rest` for vectors (default `mean`; with `merged` they stay the first model's); `embeddings`: `matrix` (default) or
- * `rest`.
+ * result (default 1); `rest` for vectors (default `mean`; with `merged` they stay the first model's); `embeddings` as in TSV-M (with
+ * `merged` as vectors unless `matrix`).
  * @example
  * await merge(['merged', 'a', 'b'], { base: 'base', method: svc({ merged: true }), out: 'calibrated' })
  */
@@ -44,14 +45,15 @@ export const svc = defineMergeMethod({
     lambda,
     weight,
     rest: rest(),
-    embeddings: embeddings('matrix'),
+    embeddings: embeddings('ties'),
   },
   check: ({ merged, weight }) =>
     merged && weight.length < 2 ? 'merged needs a merge and at least one task' : undefined,
-  merge(task, { alpha, merged, lambda, weight, rest, embeddings }) {
+  merge(task, options) {
+    const { alpha, merged, lambda, weight, embeddings } = options
     const given = weight.map((_, t) => (t === 0 ? 1 : 0))
     if (!isMatrix(task, embeddings))
-      return merged ? writeRest(task, 'sum', 1, given) : writeRest(task, rest, lambda, weight)
+      return merged ? writeRest(task, 'sum', 1, given) : writeOther(task, options, weight)
     const sum = deltaSum(task, merged ? given : weight)
     const { u, s, vt } = leadingSvd(task.matrices, sum, Math.min(task.rows, task.columns))
     const rows = scaleRowsOf(vt, s)

@@ -9,7 +9,7 @@ import {
   rest,
   svdDoubles,
   writeDelta,
-  writeRest,
+  writeOther,
 } from '../matrices/matrix-task.ts'
 import { defineMergeMethod, positive, shared } from '../merge-method.ts'
 
@@ -18,8 +18,7 @@ import { defineMergeMethod, positive, shared } from '../merge-method.ts'
  * The authors descend 300 steps by Adam; here the way of gradient descent is calculated at once.
  *
  * `strength`: how far to go, in units of the largest curvature (default 30; small values stay near the sum, very large ones give the exact
- * optimum, which overshoots); `lambda` (default 1); `rest` for vectors: `mean` (default), `sum` or `base`; `embeddings`: `matrix` (default)
- * or `rest`.
+ * optimum, which overshoots); `lambda` (default 1); `rest` for vectors: `mean` (default), `sum` or `base`; `embeddings` as in TSV-M.
  * @example
  * await merge(['a', 'b', 'c'], { base: 'base', method: wudi(), out: 'merged' })
  */
@@ -34,10 +33,11 @@ export const wudi = defineMergeMethod({
   models: { least: 1 },
   matrix: (rows, columns) => svdDoubles(columns, columns) + 6 * rows * columns,
   passes: 150,
-  options: { strength: shared(positive, 30), lambda, rest: rest(), embeddings: embeddings('matrix') },
-  merge(task, { strength, lambda, rest, embeddings }) {
+  options: { strength: shared(positive, 30), lambda, rest: rest(), embeddings: embeddings('ties') },
+  merge(task, options) {
+    const { strength, lambda, embeddings } = options
     const ones = new Array<number>(task.models).fill(1)
-    if (!isMatrix(task, embeddings)) return writeRest(task, rest, lambda, ones)
+    if (!isMatrix(task, embeddings)) return writeOther(task, options, ones)
     const loss = emptyLoss(task.rows, task.columns)
     for (const t of ones.keys()) addTask(task.matrices, loss, { tau: deltaMatrix(task, t) })
     writeDelta(task, filteredOptimum(task.matrices, loss, deltaSum(task, ones), strength), lambda)
