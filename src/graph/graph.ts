@@ -4,7 +4,7 @@
  */
 import { InputError } from '../util/errors.ts'
 import { bytesOf, type Dtype, type HostArray, hostArray, hostArrayFrom, isFloat } from './dtype.ts'
-import { type Dim, factorOf, formatShape, type Shape, symbolsOf } from './shape.ts'
+import { type Dim, factorOf, formatShape, type Shape, sumOf, symbolsOf } from './shape.ts'
 
 export type Attribute = { int: number } | { float: number } | { ints: readonly number[] } | { string: string }
 
@@ -178,6 +178,13 @@ export class Graph {
     const key = `symbol ${symbol}`
     const known = this.shapeVectors.get(key)
     if (known) return known
+    const sum = sumOf(symbol)
+    if (sum) {
+      const number = this.constant([sum.number], [1], 'int64')
+      const size = this.emit('Add', [this.symbolSize(sum.symbol), number], [{ dtype: 'int64', shape: [1] }])[0]!
+      this.shapeVectors.set(key, size)
+      return size
+    }
     for (const { tensor } of this.inputs.values()) {
       const axis = tensor.shape.indexOf(symbol)
       if (axis < 0) continue

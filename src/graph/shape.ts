@@ -1,7 +1,7 @@
-/** Shapes with symbols: a dimension is a number or a product such as `B*S`, so that one graph serves every batch size and length. */
+/** Shapes with symbols: a dimension is a number or a product such as `B*S`, or has a sum in it such as `(3+S)`: one graph serves every size. */
 import { InputError } from '../util/errors.ts'
 
-/** A size: a number, a symbol (`B`) or a product of symbols and at most one number in normal form (`2*B*S`). */
+/** A size: a number, a symbol (`B`, or a sum `(3+S)`) or a product of symbols and at most one number in normal form (`2*B*S`). */
 export type Dim = number | string
 export type Shape = readonly Dim[]
 
@@ -31,6 +31,15 @@ export function symbolsOf(dim: Dim): string[] {
   return typeof dim === 'number' ? [] : dim.split('*').filter((part) => !/^\d+$/.test(part))
 }
 
+/** A symbol and a number added up, as a symbol of its own. */
+export const sumDim = (number: number, symbol: string): Dim => (number === 0 ? symbol : `(${number}+${symbol})`)
+
+/** The parts of a symbol that is a sum, else undefined. */
+export function sumOf(symbol: string): { number: number; symbol: string } | undefined {
+  const match = /^\((\d+)\+(\w+)\)$/.exec(symbol)
+  return match ? { number: Number(match[1]), symbol: match[2]! } : undefined
+}
+
 /** The numeric factor of a dimension. */
 export function factorOf(dim: Dim): number {
   if (typeof dim === 'number') return dim
@@ -41,13 +50,14 @@ export function factorOf(dim: Dim): number {
 /** Numbers in place of symbols. @throws InputError `GRAPH_DIM` if a symbol has no size. */
 export function evaluateShape(shape: Shape, sizes: Readonly<Record<string, number>>): number[] {
   return shape.map((dim) =>
-    symbolsOf(dim).reduce((product, symbol) => {
+    symbolsOf(dim).reduce((product, part) => {
+      const { number, symbol } = sumOf(part) ?? { number: 0, symbol: part }
       const size = sizes[symbol]
       if (size === undefined)
         throw new InputError('GRAPH_DIM', `The size of dimension ${symbol} is not given`, {
           help: `pass dims: { ${symbol}: ... } to run`,
         })
-      return product * size
+      return product * (number + size)
     }, factorOf(dim)),
   )
 }

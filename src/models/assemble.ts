@@ -2,17 +2,17 @@
 import {
   add,
   cast,
-  div,
+  concat,
   expand,
   type Graph,
   gather,
-  maximum,
   mul,
+  multiplyDims,
   pad,
-  reduceSum,
   reshape,
   slice,
   sub,
+  sumDim,
   type Tensor,
 } from '../graph/index.ts'
 import {
@@ -21,13 +21,14 @@ import {
   type LayerNames,
   layerSpecs,
   Modules,
+  meanOverTokens,
   normSpecs,
   type Positions,
   tableSpec,
   transformerLayer,
 } from './blocks.ts'
 import type { BuildOptions, EncoderConfig, EncoderGraph, EncoderModel, HeadOptions, ParameterSpec } from './encoder.ts'
-import { slotHead } from './slots/index.ts'
+import { type LayerPrompts, promptsOf, slotHead } from './slots/index.ts'
 
 /** What tells one encoder family from another. Names are state dict keys of the sequence classification model in transformers. */
 export interface Architecture {
@@ -52,6 +53,7 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
   const tokenTable = `${embeddings}.word_embeddings.weight`
   const slots = units > 0 && config.slots !== undefined ? slotHead(config.slots) : undefined
   const prefix = slots?.prefix ?? 0
+  const prompts = slots?.prompts ?? []
   const layers = Array.from({ length: config.layers }, (_, i) => architecture.layer(i))
   const parameters = [
     tableSpec(`${embeddings}.word_embeddings`, config.vocabularySize, hiddenSize, true),
@@ -69,8 +71,15 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
         ...(pooling === 'head' ? architecture.headSpecs(config) : []),
         ...denseSpecs(classifier, units, hiddenSize, 'classifier'),
       ]
-    const prompt = { ...tableSpec('slots.prefix', prefix, hiddenSize), part: 'classifier' as const }
-    return [...(prefix > 0 ? [prompt] : []), ...slots.specs(config, units)]
+    const vectors = (name: string, count: number) => ({
+      ...tableSpec(name, count, hiddenSize),
+      part: 'classifier' as const,
+    })
+    return [
+      ...(prefix > 0 ? [vectors('slots.prefix', prefix)] : []),
+      ...prompts.map(({ layer, count }) => vectors(promptsOf(layer), count)),
+      ...slots.specs(config, units),
+    ]
   }
 
   function build(
@@ -98,8 +107,16 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const penalty = reshape(mul(sub(floatMask, 1), 1e9), ['B', 1, 1, 'S'])
     const masks = { all: expand(penalty, ['B', 1, 'S', 'S']), first: penalty }
     const last: Positions = wantHidden || slots || pooling === 'mean' ? 'all' : 'first'
+    const promptStates: Tensor[] = []
     for (const [index, names] of layers.entries()) {
       const positions = index === layers.length - 1 ? last : 'all'
+      const prompt = prompts.find(({ layer }) => layer === index)
+      if (prompt) {
+        const { states, tokens } = promptedLayer(m, names, x, penalty, prompt, architecture.attentionOutputDropout)
+        promptStates.push(states)
+        x = tokens
+        continue
+      }
       x = transformerLayer(m, names, x, masks[positions], positions, architecture.attentionOutputDropout)
     }
     const hidden = last === 'all' ? reshape(x, ['B', 'S', hiddenSize]) : undefined
@@ -107,7 +124,7 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const first = hidden ? firstTokens(x) : x
     const read = pooling === 'mean' ? meanOverTokens(hidden!, floatMask) : first
     const pooled = units > 0 && !slots && pooling === 'head' ? architecture.head(m, read) : read
-    const scores = slots?.build(m, { hidden: hidden!, mask: floatMask }, units)
+    const scores = slots?.build(m, { hidden: hidden!, mask: floatMask, prompts: promptStates }, units)
     const logits =
       scores?.logits ??
       (units > 0 ? m.classify(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined)
@@ -121,6 +138,7 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
       attentions,
       logits,
       slots: slotTensors,
+      readout: scores?.readout,
       parameters: m.parameters,
     }
   }
@@ -128,8 +146,26 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
   return { config, prefix, head: { units, pooling }, parameters, tokenTable, build }
 }
 
-/** Mean over the tokens of each row that are not padding, [B, S, hidden] to [B, hidden]. */
-function meanOverTokens(hidden: Tensor, mask: Tensor): Tensor {
-  const sum = reduceSum(mul(hidden, reshape(mask, ['B', 'S', 1])), [1])
-  return div(sum, maximum(reduceSum(mask, [1], { keepDims: true }), 1))
+/** A layer that reads prompts among the tokens: what it makes of them, and of the tokens. */
+function promptedLayer(
+  m: Modules,
+  names: LayerNames,
+  x: Tensor,
+  penalty: Tensor,
+  { layer, count }: LayerPrompts,
+  outputDropout: boolean,
+): { states: Tensor; tokens: Tensor } {
+  const { hiddenSize } = m.config
+  const length = sumDim(count, 'S')
+  const vectors = reshape(m.weight(promptsOf(layer)), [1, count, hiddenSize])
+  const joined = concat([expand(vectors, ['B', count, hiddenSize]), m.split(x)], 1)
+  const seen = expand(x.graph.constant([0], [1, 1, 1, 1]), ['B', 1, 1, count])
+  const mask = expand(concat([seen, penalty], 3), ['B', 1, length, length])
+  const rows = reshape(joined, [multiplyDims('B', length), hiddenSize])
+  const out = transformerLayer(m, names, rows, mask, 'all', outputDropout, length)
+  const split = reshape(out, ['B', length, hiddenSize])
+  return {
+    states: slice(split, 1, 0, count),
+    tokens: reshape(slice(split, 1, count, 'S'), ['B*S', hiddenSize]),
+  }
 }

@@ -3,6 +3,8 @@ import {
   add,
   attention,
   blockedLinear,
+  type Dim,
+  div,
   dropout,
   erfGate,
   type Graph,
@@ -11,7 +13,10 @@ import {
   type LinearOptions,
   layerNormalization,
   linear,
+  maximum,
   mul,
+  multiplyDims,
+  reduceSum,
   relu,
   reshape,
   sigmoid,
@@ -132,6 +137,7 @@ export type Positions = 'all' | 'first'
  * classifier that reads no other token.
  * @param mask added to the scores: 0 for tokens, a large negative number for padding; [B, 1, S, S] for all positions, [B, 1, 1, S] for the first.
  * @param outputDropout whether the attention output has dropout (DistilBERT: no).
+ * @param length of the rows, where it is not S.
  */
 export function transformerLayer(
   m: Modules,
@@ -140,10 +146,11 @@ export function transformerLayer(
   mask: Tensor,
   positions: Positions,
   outputDropout: boolean,
+  length: Dim = 'S',
 ): Tensor {
   const { heads, hiddenSize, hiddenDropout, attentionDropout } = m.config
   const size = hiddenSize / heads
-  const split = (y: Tensor) => transpose(reshape(y, ['B', 'S', heads, size]), [0, 2, 1, 3])
+  const split = (y: Tensor) => transpose(reshape(y, ['B', length, heads, size]), [0, 2, 1, 3])
   const own = positions === 'all' ? x : firstTokens(x)
   const query = m.dense(own, names.query)
   const context = attention(
@@ -158,7 +165,7 @@ export function transformerLayer(
   )
   const joined =
     positions === 'all'
-      ? reshape(transpose(context, [0, 2, 1, 3]), ['B*S', hiddenSize])
+      ? reshape(transpose(context, [0, 2, 1, 3]), [multiplyDims('B', length), hiddenSize])
       : reshape(context, ['B', hiddenSize])
   const attended = m.dense(joined, names.attentionOutput)
   const kept = outputDropout ? m.dropout(attended, hiddenDropout, names.attentionOutput) : attended
@@ -171,6 +178,12 @@ export function transformerLayer(
 export function firstTokens(x: Tensor): Tensor {
   const hiddenSize = x.shape[1]!
   return reshape(slice(reshape(x, ['B', 'S', hiddenSize]), 1, 0, 1), ['B', hiddenSize])
+}
+
+/** Mean over the tokens of each row that are not padding, [B, S, hidden] to [B, hidden]. */
+export function meanOverTokens(hidden: Tensor, mask: Tensor): Tensor {
+  const sum = reduceSum(mul(hidden, reshape(mask, ['B', 'S', 1])), [1])
+  return div(sum, maximum(reduceSum(mask, [1], { keepDims: true }), 1))
 }
 
 /** While training, gelu's two constant factors ride on the linear maps around it. */

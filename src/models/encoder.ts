@@ -90,6 +90,8 @@ export interface EncoderGraph {
   readonly logits: Tensor | undefined
   /** What slots give besides their logits, by name; empty without slots. */
   readonly slots: Readonly<Record<string, Tensor>>
+  /** Logits of other slots of the same shape; undefined where slots have no such map. */
+  readonly readout: ((slots: Tensor) => Tensor) | undefined
   /** The graph inputs of the parameters by name; in rows mode without the token table. */
   readonly parameters: ReadonlyMap<string, Tensor>
 }

@@ -115,6 +115,7 @@ export class TrainingStep {
         options,
         seed,
         step,
+        update: this.#optimizer.step,
       })
       const result = await this.#session.run(
         { ...feeds, tokenRows: this.#tokenRows(ids), attention_mask: mask },

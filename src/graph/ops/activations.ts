@@ -2,9 +2,9 @@
 import { InputError } from '../../util/errors.ts'
 import { differentiable, type Tensor } from '../graph.ts'
 import { formatShape, normalizeAxes } from '../shape.ts'
-import { add, div, erf, exp, mul, neg, sigmoid, square, sub, tanh } from './elementwise.ts'
+import { add, div, erf, exp, log, mul, neg, sigmoid, sqrt, square, sub, tanh } from './elementwise.ts'
 import { concat, slice } from './indexing.ts'
-import { expand, reduceMean, reduceSum, reshape } from './reduce.ts'
+import { expand, reduceMax, reduceMean, reduceSum, reshape } from './reduce.ts'
 
 /** exp(x) over its sum along `axis`. */
 export function softmax(x: Tensor, axis = -1): Tensor {
@@ -27,6 +27,17 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
     vjp: ([dy]) => [sub(dy!, mul(exp(y), reduceSum(dy!, [along!], { keepDims: true })))],
   })[0]!
   return y
+}
+
+/** ln of the sum of exp(x) over the last axis, stable; the axis is dropped. */
+export function logSumExp(x: Tensor): Tensor {
+  const most = reduceMax(x, [-1], { keepDims: true })
+  return reshape(add(log(reduceSum(exp(sub(x, most)), [-1], { keepDims: true })), most), x.shape.slice(0, -1))
+}
+
+/** x over its Euclidean length along the last axis; zeros stay zeros. */
+export function l2Normalize(x: Tensor, epsilon = 1e-12): Tensor {
+  return div(x, sqrt(add(reduceSum(square(x), [-1], { keepDims: true }), epsilon)))
 }
 
 /**

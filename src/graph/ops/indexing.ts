@@ -1,7 +1,7 @@
 /** Operators that pick, join and cut: gather, slice, concat, pad. */
 import { InputError } from '../../util/errors.ts'
 import { commonDtype, type Tensor } from '../graph.ts'
-import { type Dim, formatShape, multiplyDims, normalizeAxes, type Shape } from '../shape.ts'
+import { type Dim, formatShape, multiplyDims, normalizeAxes, type Shape, sumDim } from '../shape.ts'
 import { expand, flatten, reshape, transpose } from './reduce.ts'
 
 /** Rows of `table` along `axis` by index; indices of any shape take the place of that axis. Repeated rows sum their gradients. */
@@ -82,22 +82,22 @@ function offset(op: 'Add' | 'Sub', size: Tensor, by: number): Tensor {
   return size.graph.emit(op, [size, size.graph.constant([by], [1], 'int64')], [{ dtype: 'int64', shape: [1] }])[0]!
 }
 
-/** Tensors joined along an axis whose sizes are numbers. @throws InputError `GRAPH_SHAPE` */
+/** Tensors joined along an axis whose sizes are numbers; that of the last may be a symbol. @throws InputError `GRAPH_SHAPE` */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   const first = tensors[0]!
   const dtype = commonDtype('concat', ...tensors)
   const [along] = normalizeAxes([axis], first.rank)
-  let size = 0
+  let size: Dim = 0
   const starts = tensors.map((tensor) => {
-    const start = size
+    const start: Dim = size
     const length = tensor.shape[along!]
     const fits = tensor.rank === first.rank && tensor.shape.every((dim, i) => i === along || dim === first.shape[i])
-    if (!fits || typeof length !== 'number')
+    if (!fits || length === undefined || typeof start !== 'number')
       throw new InputError(
         'GRAPH_SHAPE',
         `Cannot join ${formatShape(first.shape)} and ${formatShape(tensor.shape)} along axis ${axis}`,
       )
-    size += length
+    size = typeof length === 'number' ? start + length : sumDim(start, length)
     return start
   })
   const shape = first.shape.map((dim, i) => (i === along ? size : dim))

@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1))
+const place = v.pipe(v.number(), v.integer(), v.minValue(0))
 
 /** Every kind of slot head, by `kind`. */
 export const slotSchema = v.variant('kind', [
@@ -10,6 +11,42 @@ export const slotSchema = v.variant('kind', [
     /** caml: a vector per label is compared with the states. laat: with a projection of them, `size` wide. */
     form: v.picklist(['caml', 'laat']),
     size: v.optional(count),
+  }),
+  v.strictObject({
+    kind: v.literal('levels'),
+    /** Vectors of the prompt. */
+    prefix: count,
+    /** Per level the place of its slot in the prompt, from 0. */
+    places: v.pipe(v.array(place), v.minLength(1)),
+    /** Per level the end of its units: they follow those of the level above. */
+    ends: v.pipe(v.array(count), v.minLength(1)),
+    /** The masked language model's dense layer and normalisation stand between slots and label vectors. */
+    transform: v.boolean(),
+    /** Scores are cosines times this. Default: products plus a bias. */
+    cosine: v.optional(v.pipe(v.number(), v.gtValue(0))),
+  }),
+  v.strictObject({
+    kind: v.literal('layer-prompts'),
+    /** Units with prompts, in their order, and the layer (from 0) that reads them; all others are read off the first token. */
+    prompts: v.pipe(v.array(v.strictObject({ layer: place, units: count })), v.minLength(1)),
+  }),
+  v.strictObject({ kind: v.literal('pooled-attention'), form: v.literal('mean') }),
+  v.strictObject({
+    kind: v.literal('pooled-attention'),
+    form: v.literal('structured'),
+    heads: count,
+    /** Width of the hidden layer. */
+    inner: count,
+  }),
+  v.strictObject({
+    kind: v.literal('pooled-attention'),
+    form: v.literal('low-rank'),
+    heads: count,
+    rank: count,
+    /** What the tokens are compared with: the mean of the text's states, or one learned vector. */
+    context: v.picklist(['mean', 'learned']),
+    /** tanh on both factors. */
+    bounded: v.boolean(),
   }),
 ])
 

@@ -12,6 +12,8 @@ export interface SlotStates {
   readonly hidden: Tensor
   /** 1 for tokens, 0 for padding; float32 [B, S]. */
   readonly mask: Tensor
+  /** What the layers made of their prompts, [B, count, hidden] each, in the order of `SlotHead.prompts`. */
+  readonly prompts: readonly Tensor[]
 }
 
 export interface SlotScores {
@@ -19,12 +21,25 @@ export interface SlotScores {
   readonly logits: Tensor
   /** What losses may read besides, by name; the slots themselves stand under `slots`. */
   readonly tensors?: Readonly<Record<string, Tensor>>
+  /** Logits of other slots of the same shape, for objectives that change them. */
+  readonly readout?: (slots: Tensor) => Tensor
 }
+
+/** Learned vectors that stand before the tokens in one layer, from 0; `slots.prompts.LAYER.weight` [count, hidden]. One at most a layer. */
+export interface LayerPrompts {
+  readonly layer: number
+  readonly count: number
+}
+
+/** Module of a layer's prompts. */
+export const promptsOf = (layer: number): string => `slots.prompts.${layer}`
 
 export interface SlotHead {
   /** Learned vectors that stand after the first token of every text; `slots.prefix.weight` [prefix, hidden]. Default 0. */
   readonly prefix?: number
-  /** Parameters, named `slots.*`, of part `classifier`; `slots.prefix.weight` is declared for the head. */
+  /** Vectors that stand among the tokens of single layers. Default: none. */
+  readonly prompts?: readonly LayerPrompts[]
+  /** Parameters, named `slots.*`, of part `classifier`; those of `prefix` and `prompts` are declared for the head. */
   specs(config: EncoderConfig, units: number): ParameterSpec[]
   build(m: Modules, states: SlotStates, units: number): SlotScores
 }

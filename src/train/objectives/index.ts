@@ -1,5 +1,8 @@
 /** Objectives by their configuration. */
 import { headLoss, lossFeeds } from '../head-loss.ts'
+import { hierverbLoss } from './hierverb.ts'
+import { levelLoss } from './level-loss.ts'
+import { lhMixLoss } from './lh-mix.ts'
 import type { Objective, ObjectiveConfig } from './objective.ts'
 
 export type { Objective, ObjectiveBatch, ObjectiveConfig, ObjectiveGraph } from './objective.ts'
@@ -15,5 +18,11 @@ export function objective(config: ObjectiveConfig = { kind: 'head' }): Objective
   switch (config.kind) {
     case 'head':
       return head
+    case 'levels':
+      return levelLoss(config)
+    case 'hierverb':
+      return hierverbLoss(config)
+    case 'lh-mix':
+      return lhMixLoss(config)
   }
 }

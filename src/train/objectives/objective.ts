@@ -6,12 +6,19 @@ import type { Tensor } from '../../graph/index.ts'
 import type { HeadLayout, HeadTargets } from '../../labels/head-layout.ts'
 import type { EncoderGraph } from '../../models/encoder.ts'
 import type { LossFeeds, LossOptions } from '../head-loss.ts'
+import type { HierVerbLoss } from './hierverb.ts'
+import type { LevelLoss } from './level-loss.ts'
+import type { LhMixLoss } from './lh-mix.ts'
 
 /** Every objective, by `kind`. */
-export type ObjectiveConfig = {
-  /** The loss of the layout alone. */
-  readonly kind: 'head'
-}
+export type ObjectiveConfig =
+  | {
+      /** The loss of the layout alone. */
+      readonly kind: 'head'
+    }
+  | LevelLoss
+  | HierVerbLoss
+  | LhMixLoss
 
 export interface ObjectiveGraph {
   readonly built: EncoderGraph
@@ -29,6 +36,8 @@ export interface ObjectiveBatch {
   /** Key of whatever is drawn at random. */
   readonly seed: number
   readonly step: number
+  /** Updates done before this one. */
+  readonly update: number
 }
 
 export interface Objective {
