@@ -183,7 +183,8 @@ export function fillNormal(target: Float32Array, r: Random, mean = 0, deviation 
 /** A uniformly random order of 0..n-1 (Fisher-Yates; 53 random bits for each exchange). */
 export function permutation(n: number, r: Random): Uint32Array {
   const read = blocks(r, orders)
-  const order = Uint32Array.from({ length: n }, (_, i) => i)
+  const order = new Uint32Array(n)
+  for (let i = 0; i < n; i++) order[i] = i
   const words = new Uint32Array(4)
   for (let i = n - 1; i > 0; i--) {
     const half = (i & 1) * 2
