@@ -11,6 +11,7 @@ import type { PermuteOptions, PermuteResult } from './permute/pleas.ts'
 import type { MergePlan } from './plan/merge-plan.ts'
 import { type ModelRef, parseModelRef } from './recipe/model-ref.ts'
 import type { HeadRule, MissingRule, Recipe, RecipeDtype, RecipeSource } from './recipe/recipe.ts'
+import type { SearchPlan, SearchRecipeOptions, SearchRecipeResult, SearchSpace } from './search/search-recipe.ts'
 import type { SearchMergeOptions, SearchMergeResult } from './search/unconstrained-merge.ts'
 import type { Scalar, Setting } from './settings.ts'
 import type { MaterializedTask, MaterializeOptions } from './tasks/materialize.ts'
@@ -189,6 +190,38 @@ export async function planPermute(folder: string, options: RunOptions & { refere
 export async function searchMerge(options: SearchMergeOptions): Promise<SearchMergeResult> {
   const search = await import('./search/unconstrained-merge.ts')
   return search.searchMerge(options)
+}
+
+/**
+ * Searches the coefficients of a recipe by what its merges score, and writes the best merge: of all combinations of the values in `grid`, or, without
+ * one, of weights for every model in each group of layers by separable CMA-ES. The recipe as written is tried first and kept if nothing is better.
+ *
+ * @param recipe a recipe file (mergekit's YAML); for a search of weights it lists whole `models`.
+ * @param out the folder to write.
+ * @throws InputError `METHOD_OPTION`, `OPTION_VALUE`, `RECIPE`, `NOT_FINITE` for a score that is no number, and those of `mergeRecipe`.
+ * @example
+ * const { recipe, after } = await searchRecipe('recipe.yml', 'merged', {
+ *   grid: { lambda: [0.3, 0.5, 1], density: [0.1, 0.2] },
+ *   score: (folder) => accuracyOnValidation(folder),
+ * })
+ */
+export async function searchRecipe(
+  recipe: string,
+  out: string,
+  options: SearchRecipeOptions,
+): Promise<SearchRecipeResult> {
+  const search = await import('./search/search-recipe.ts')
+  return search.searchRecipe(recipe, out, options)
+}
+
+/**
+ * What `searchRecipe` would try. Every value of a grid is checked and its merge planned, from headers only.
+ * @example
+ * const { merges } = await planSearch('recipe.yml', { grid: { lambda: [0.3, 0.5, 1] } })
+ */
+export async function planSearch(recipe: string, options: SearchSpace & MergeRunOptions): Promise<SearchPlan> {
+  const search = await import('./search/search-recipe.ts')
+  return search.planSearchOf(recipe, options)
 }
 
 /** The engine is loaded when a merge is planned or run, so that importing the package stays quick. */

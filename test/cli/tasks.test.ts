@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { document, espalier, failure } from './espalier.ts'
+import { document, espalier, failure, type Json } from './espalier.ts'
 
 const { folder, write } = temporaryFolder()
 const at = (name: string) => join(folder, name)
@@ -82,13 +82,47 @@ describe('a merge of trained classifiers', () => {
     expect(unknown).toMatchObject({ code: 'TASK_UNKNOWN', exitCode: 2, help: expect.stringContaining('colour') })
   })
 
+  it('is chosen among several by what they score on labelled texts', async () => {
+    const merge = ['merge', at('recipe.yml'), at('chosen'), '--threads', '1']
+    const grid = ['--search', at('few'), '--grid', 'lambda=0,0.5', '--metric', 'macroF1']
+    const plan = await document([...merge, ...grid, '--plan'])
+    expect(plan.search).toMatchObject({ kind: 'grid', merges: 3 })
+    const { search, folder: written } = await document([...merge, ...grid])
+    expect(written).toBe(at('chosen'))
+    expect(search.candidates.map(({ settings }: Json) => settings)).toEqual([{}, { lambda: 0 }, { lambda: 0.5 }])
+    // As written lambda is 0.5; of equal scores the first counts.
+    expect(search.candidates[0].score).toBe(search.candidates[2].score)
+    expect(search.after).toBe(Math.max(...search.candidates.map(({ score }: Json) => score)))
+    expect(Object.keys(search.tasks)).toEqual(['animal', 'colour'])
+    for (const [task, value] of Object.entries(search.tasks)) {
+      const { macroF1 } = await document(['evaluate', at('chosen'), at(`few/${task}.jsonl`), '--task', task])
+      expect(macroF1).toBeCloseTo(value as number, 9)
+    }
+    const weights = ['--method-option', 'evaluations=6', '--method-option', 'groups=model', '--force']
+    const { status, stdout } = await espalier([...merge, '--search', at('few'), ...weights])
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/searched +8 merges by exactPath/)
+    for (const line of stdout.split('\n')) if (!line.includes(folder)) expect(line.length).toBeLessThanOrEqual(80)
+    expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
+    for (const wrong of [
+      ['--grid', 'lamda=1'],
+      ['--method-option', 'lambda=1'],
+      ['--grid', 'lambda=x'],
+    ])
+      expect((await failure([...merge, '--force', '--search', at('few'), ...wrong])).code).toBe('METHOD_OPTION')
+    expect((await failure([...merge, '--force', '--grid', 'lambda=1'])).code).toBe('USAGE')
+    expect((await failure([...merge, '--force', '--search', at('nowhere')])).code).toBe('ENOENT')
+    const unnamed = await failure([...merge, '--force', '--search', at('few/colour.jsonl')])
+    expect(unnamed).toMatchObject({ code: 'TASK_UNNAMED' })
+  })
+
   it('is aligned in the same step as it is merged, on request', async () => {
     const merge = ['merge', at('recipe.yml'), at('both'), '--threads', '1', '--shots', '8']
     expect(await failure(merge)).toMatchObject({ code: 'USAGE' })
     const { folder: written, align } = await document([...merge, '--align', at('few')])
     expect(written).toBe(at('both'))
     expect(align.map(({ task }: { task: string }) => task)).toEqual(['animal', 'colour'])
-    expect(existsSync(at('both.unaligned'))).toBe(false)
+    expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
     await document(['align', at('merged'), at('few'), '--shots', '8', '--out', at('after')])
     const head = (model: string) => readFileSync(at(`${model}/heads/colour/head.safetensors`))
     expect(head('both').equals(head('after'))).toBe(true)

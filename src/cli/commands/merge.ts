@@ -2,8 +2,8 @@
 import type { Command } from 'commander'
 import { InputError } from '../../util/errors.ts'
 import { examples } from '../examples.ts'
-import type { MergeFlags } from '../merge/merge-flags.ts'
-import { bytesIn, collect, wholeIn } from '../option-values.ts'
+import { type MergeFlags, searchMetrics } from '../merge/merge-flags.ts'
+import { bytesIn, collect, oneOf, wholeIn } from '../option-values.ts'
 import type { Session } from '../session.ts'
 
 export function configure(command: Command, session: Session): void {
@@ -34,19 +34,33 @@ export function configure(command: Command, session: Session): void {
     .option('--method <NAME>', 'with --experts: m-smoe, mc-smoe or sub-moe (default: m-smoe)')
     .option(
       '--method-option <KEY=VALUE>',
-      'with --experts: an option of the method; may be given several times',
+      'with --experts: an option of the method; with --search: of the search of weights, see: espalier systems unconstrained-merge',
       collect,
     )
     .option('--statistics <FILE>', 'with --experts: JSON, of each layer {usage, logits?, outputs?}')
     .option('--match <MODEL>', "write an encoder (a folder) with its units in another one's order, to merge both")
     .option('--align <DIR>', 'fit the kept heads with few rows of each task, a folder of NAME.jsonl: see align')
     .option('--shots <K>', 'with --align: texts of each label (default: 10)', wholeIn('--shots', { least: 1 }))
+    .option(
+      '--search <DATA>',
+      'choose coefficients by what merges score on labelled texts: a file, or a folder of NAME.jsonl for each task',
+    )
+    .option(
+      '--grid <KEY=VALUES>',
+      'with --search: values of an option to try, such as lambda=0.3,0.5,1; given several times, all combinations (default: weights for each model and layer are searched by CMA-ES)',
+      collect,
+    )
+    .option(
+      '--metric <NAME>',
+      `with --search: the mean over tasks of ${searchMetrics.join(', ')} (default: exactPath)`,
+      oneOf('--metric', searchMetrics),
+    )
     .addHelpText(
       'after',
       examples([
         'espalier merge recipe.yml --plan --report agreement.html',
         'espalier merge recipe.yml merged --max-memory 400MB --resume',
-        'espalier merge merged news-model --task news',
+        'espalier merge recipe.yml merged --search validation/ --grid lambda=0.3,0.5,1',
       ]),
     )
     .action((recipe: string, out: string | undefined, flags: MergeFlags) => runMerge(recipe, out, flags, session))
@@ -54,7 +68,8 @@ export function configure(command: Command, session: Session): void {
 
 /** Options that belong to another one, which says what kind of merge it is. */
 const owners: readonly [owner: keyof MergeFlags, owned: readonly (keyof MergeFlags)[], help: string][] = [
-  ['experts', ['method', 'methodOption', 'statistics'], 'a recipe names its method as merge_method'],
+  ['experts', ['method', 'statistics'], 'a recipe names its method as merge_method'],
+  ['search', ['grid', 'metric'], 'name the labelled texts: --search DATA'],
   ['task', ['base'], 'a recipe names its base as base_model'],
   ['align', ['shots'], 'name the folder of rows: --align DIR'],
 ]
@@ -62,10 +77,14 @@ const owners: readonly [owner: keyof MergeFlags, owned: readonly (keyof MergeFla
 const written = (key: string): string => `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 function checkFlags(flags: MergeFlags): void {
-  const kinds = (['task', 'experts', 'match', 'align'] as const).filter((key) => flags[key] !== undefined)
+  const kinds = (['task', 'experts', 'match', 'align', 'search'] as const).filter((key) => flags[key] !== undefined)
   if (kinds.length > 1)
     throw new InputError('USAGE', `${kinds.map(written).join(' and ')} do not go together`, {
       help: 'make one folder after the other',
+    })
+  if (flags.methodOption !== undefined && flags.experts === undefined && flags.search === undefined)
+    throw new InputError('USAGE', '--method-option belongs to --experts or --search', {
+      help: 'a recipe holds the options of its method under parameters',
     })
   for (const [owner, owned, help] of owners) {
     const alone = flags[owner] === undefined ? owned.find((key) => flags[key] !== undefined) : undefined
@@ -81,6 +100,8 @@ async function runMerge(source: string, out: string | undefined, flags: MergeFla
     return (await import('../merge/fewer-experts.ts')).fewerExperts(source, flags.experts, out, flags, session)
   if (flags.match !== undefined)
     return (await import('../merge/match-units.ts')).matchUnits(source, flags.match, out, flags, session)
+  if (flags.search !== undefined)
+    return (await import('../merge/search-merge.ts')).searchByFile(source, out, flags.search, flags, session)
   if (flags.align !== undefined && !flags.plan)
     return (await import('../merge/merge-and-align.ts')).mergeAndAlign(source, out, flags.align, flags, session)
   return (await import('../merge/merge-recipe.ts')).mergeByFile(source, out, flags, session)

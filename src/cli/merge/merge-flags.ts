@@ -1,6 +1,10 @@
 /** The options of `espalier merge`, and what its parts share. */
 import { InputError } from '../../util/errors.ts'
 
+/** What merges can be chosen by; all from 0 to 1, the more the better. */
+export const searchMetrics = ['exactPath', 'leafAccuracy', 'microF1', 'macroF1', 'hierarchicalF1'] as const
+export type SearchMetric = (typeof searchMetrics)[number]
+
 export interface MergeFlags {
   plan?: boolean
   seed?: number
@@ -19,6 +23,9 @@ export interface MergeFlags {
   statistics?: string
   match?: string
   align?: string
+  search?: string
+  grid?: string[]
+  metric?: SearchMetric
   shots?: number
 }
 

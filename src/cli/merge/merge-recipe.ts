@@ -45,13 +45,22 @@ export async function mergeByFile(
 export const resumable = (error: unknown): unknown =>
   error instanceof InterruptedError ? new InterruptedError(undefined, { help: 'continue with --resume' }) : error
 
-async function showPlan(file: string, flags: MergeFlags, session: Session): Promise<void> {
+/** Prints a recipe's plan; `more` is what another kind of merge adds to it. */
+export async function showPlan(
+  file: string,
+  flags: MergeFlags,
+  session: Session,
+  more: { document: Record<string, unknown>; lines: readonly string[] } = { document: {}, lines: [] },
+): Promise<void> {
   const { planRecipe } = await import('../../merge/merge.ts')
   const plan = await planRecipe(file, runOptionsOf(flags, session))
   const report = flags.report === undefined ? undefined : await reportOn(plan, flags.report, session)
   session.settle()
-  if (session.json) await session.printJson({ ...planDocument(plan), ...(report ? { report } : {}) })
-  else await session.print(...planLines(file, plan, session), ...(report ? [`agreement   ${flags.report}`] : []))
+  if (session.json) await session.printJson({ ...planDocument(plan), ...more.document, ...(report ? { report } : {}) })
+  else {
+    const agreement = report ? [`agreement   ${flags.report}`] : []
+    await session.print(...planLines(file, plan, session), ...more.lines, ...agreement)
+  }
   if (plan.conflicts.some(({ severity }) => severity === 'error')) process.exitCode = 2
 }
 

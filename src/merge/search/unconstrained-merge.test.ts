@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { random } from '../../tensor/random.ts'
 import { mergeTensors } from '../merge-tensors.ts'
 import { taskArithmetic, ties } from '../methods/index.ts'
-import { layerGroup, mergeGroups, searchMerge } from './unconstrained-merge.ts'
+import { layerGroup } from './layer-weights.ts'
+import { mergeGroups, searchMerge } from './unconstrained-merge.ts'
 
 const names = [
   'bert.embeddings.word.weight',

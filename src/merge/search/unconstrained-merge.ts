@@ -9,8 +9,8 @@ import type { MethodInfo } from '../../util/method.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import type { MergeMethod } from '../merge-method.ts'
 import { mergeTensors } from '../merge-tensors.ts'
-import { isBeforeLayers, layerOf } from '../plan/tensor-names.ts'
 import type { Condition } from '../settings.ts'
+import { groupConditions, layerGroup } from './layer-weights.ts'
 
 const schema = v.object({
   /** Merges that are tried at most (default 400). */
@@ -21,9 +21,11 @@ const schema = v.object({
   step: v.optional(v.pipe(v.number(), v.gtValue(0)), 0.15),
   /** Search the density of each model in each group too, for inner merges that have one (default false). */
   densities: v.optional(v.boolean(), false),
+  /** Whether each group of layers has weights of its own, or the model as a whole (default layers). */
+  groups: v.optional(v.picklist(['layers', 'model'], 'Expected layers or model for groups'), 'layers'),
   seed: v.optional(v.pipe(v.number(), v.integer()), 0),
 })
-type Options = v.InferOutput<typeof schema>
+export type SearchSettings = v.InferOutput<typeof schema>
 
 const info: MethodInfo = {
   name: 'unconstrained-merge',
@@ -34,22 +36,27 @@ const info: MethodInfo = {
 }
 
 /** The options checked, and what `espalier systems` says of the search. */
-export const unconstrainedMerge = Object.assign((options: Partial<Options> = {}): Options => v.parse(schema, options), {
-  info,
-  schema,
-})
+export const unconstrainedMerge = Object.assign(
+  (options: Partial<SearchSettings> = {}): SearchSettings => v.parse(schema, options),
+  {
+    info,
+    schema,
+  },
+)
+
+export { layerGroup } from './layer-weights.ts'
 
 /** Weights by tensor name; the same names and lengths in all models. */
 export type NamedWeights = ReadonlyMap<string, Float32Array>
 
-export interface SearchMergeOptions extends RunOptions, Partial<Options> {
+export interface SearchMergeOptions extends RunOptions, Partial<SearchSettings> {
   base: NamedWeights
   models: readonly NamedWeights[]
   /** What a merged model is worth, the more the better; on texts that are used for nothing else. */
   score: (weights: NamedWeights) => number | Promise<number>
   /** How the weighted changes of a group become one, such as `ties()` (default: their sum). Its options are weights and densities. */
   method?: MergeMethod
-  /** The group of a tensor (default: embeddings, each layer, what follows the layers). */
+  /** The group of a tensor (default: as `groups` says). */
   group?: (tensor: string) => string
 }
 
@@ -67,19 +74,14 @@ export interface SearchMergeResult {
   readonly settings: readonly { readonly weight: Condition<number>[]; readonly density?: Condition<number>[] }[]
 }
 
-/** The group of a tensor by its place in the model. */
-export function layerGroup(tensor: string): string {
-  const layer = layerOf(tensor)
-  if (layer) return `${layer.stack}.${layer.index}.`
-  return isBeforeLayers(tensor) ? 'embeddings' : 'after the layers'
-}
-
 /** See `searchMerge` in merge.ts. */
 export async function searchMerge(options: SearchMergeOptions): Promise<SearchMergeResult> {
-  const { base, models, score, method, group = layerGroup, signal, onProgress, ...given } = options
-  const { evaluations, start, step, densities, seed } = unconstrainedMerge(
+  const { base, models, score, method, signal, onProgress, ...given } = options
+  const settings = unconstrainedMerge(
     Object.fromEntries(Object.entries(given).filter(([key]) => key in schema.entries)),
   )
+  const { evaluations, start, step, densities, seed } = settings
+  const group = options.group ?? (settings.groups === 'model' ? () => 'model' : layerGroup)
   checkWeights(base, models)
   const groups = [...new Set(Array.from(base.keys(), group))]
   const count = models.length
@@ -112,6 +114,8 @@ export async function searchMerge(options: SearchMergeOptions): Promise<SearchMe
       onProgress?.({ step: 'search', done, total: evaluations, unit: 'merges', metrics: { best } }),
   })
   const found = settingsOf(result.mean)
+  const of = (values: ReadonlyMap<string, readonly number[]>, model: number) =>
+    groupConditions([...base.keys()], group, new Map([...values].map(([name, list]) => [name, list[model]!])))
   return {
     weights: found.weights,
     ...(densities ? { densities: found.densities } : {}),
@@ -120,8 +124,8 @@ export async function searchMerge(options: SearchMergeOptions): Promise<SearchMe
     after: await scoreOf(result.mean),
     evaluations: result.evaluations,
     settings: models.map((_, t) => ({
-      weight: conditions(base, group, found.weights, t),
-      ...(densities ? { density: conditions(base, group, found.densities, t) } : {}),
+      weight: of(found.weights, t),
+      ...(densities ? { density: of(found.densities, t) } : {}),
     })),
   }
 }
@@ -158,22 +162,6 @@ export async function mergeGroups(
     merged.set(name, Float32Array.from(sum))
   }
   return merged
-}
-
-/** One condition a group where its name is part of its tensors' names and of no other's, otherwise one a tensor. */
-function conditions(
-  base: NamedWeights,
-  group: (tensor: string) => string,
-  values: ReadonlyMap<string, readonly number[]>,
-  model: number,
-): Condition<number>[] {
-  const names = [...base.keys()]
-  return [...values].flatMap(([name, list]) => {
-    const members = names.filter((tensor) => group(tensor) === name)
-    const value = list[model]!
-    const told = names.every((tensor) => tensor.includes(name) === members.includes(tensor))
-    return told ? [{ filter: name, value }] : members.map((filter) => ({ filter, value }))
-  })
 }
 
 function checkWeights(base: NamedWeights, models: readonly NamedWeights[]): void {
