@@ -14,13 +14,16 @@ import { linear } from '../methods/linear.ts'
 import { EntropyOfBlend } from './learn-coefficients.ts'
 import { GramCollector, linearInputs, tokenCounts } from './linear-grams.ts'
 import { addModel } from './merge-by-importance.ts'
+import { type AplOptions, scoreChange } from './merge-located.ts'
 import { mergeWithData } from './merge-with-data.ts'
 import * as methods from './methods/index.ts'
 import { softmaxOf } from './own-labels.ts'
+import { between, gradientEffects, interventionEffects, partEffects, partsOf } from './parameter-effects.ts'
 import { openSpecialists, type Specialist, type Specialists } from './specialists.ts'
 import { diagonalFisher } from './squared-gradients.ts'
+import { openLandscape } from './task-landscape.ts'
 
-const { adamerging, fisher, regmean, regmeanPlusplus } = methods
+const { adamerging, apl, fisher, regmean, regmeanPlusplus } = methods
 const colours = ['red', 'green', 'blue', 'black']
 const animals = ['cat', 'dog', 'bird']
 const texts = Array.from({ length: 160 }, (_, i) => `the ${colours[i % 4]} ${animals[i % 3]} sleeps in room ${i % 7}`)
@@ -213,6 +216,58 @@ describe('AdaMerging', () => {
     const { first, last } = report['entropy'] as { first: number; last: number }
     expect(last).toBeLessThan(first)
     expect(Object.keys(report['coefficients'] as object).length).toBe(4)
+  })
+})
+
+describe('APL', () => {
+  const run = { threads: 1, seed: 0 }
+  it('ranks rows by gradients as the intervention does', async () => {
+    const [fitted] = specialists.models
+    const names = specialists.shared
+    const of = (weights: ReadonlyMap<string, Float32Array>) => new Map(names.map((name) => [name, weights.get(name)!]))
+    const base = of(specialists.base!)
+    // Half way: a model that has come to rest has hardly any gradient.
+    const model = between(base, of(fitted!.weights), 0.5)
+    const landscape = await openLandscape(fitted!, names, { labels: 'own', threads: 1 })
+    const parts = partsOf(specialists.shapes, 'row').filter(
+      ({ name, start }, i) => i % 7 === 0 && !(name.includes('embeddings') && start > 1000),
+    )
+    const near = partEffects(await gradientEffects(landscape, base, model, [1]), parts)
+    const exact = await interventionEffects(landscape, base, model, parts)
+    await landscape.close()
+    const [a, b] = [near, exact].map((list) => list.map((x) => list.filter((y) => y < x).length))
+    const n = parts.length
+    const squares = a!.reduce((sum, rank, i) => sum + (rank - b![i]!) ** 2, 0)
+    expect(1 - (6 * squares) / (n * (n * n - 1))).toBeGreaterThan(0.8)
+  })
+
+  it('scores tokens that no text has as nothing, and is task arithmetic if all is kept', async () => {
+    const method = apl().options as unknown as AplOptions
+    const [model] = specialists.models
+    const table = (await scoreChange(model!, specialists, method, run)).get(model!.model.tokenTable)!
+    const used = new Set(model!.rows.tokens.flatMap((text) => [...text]))
+    const silent = Array.from({ length: table.length / 32 }, (_, id) => id).filter((id) => !used.has(id))
+    expect(silent.length).toBeGreaterThan(0)
+    for (const id of silent) expect(table.subarray(id * 32, (id + 1) * 32).every((x) => x === 0)).toBe(true)
+    const { weights } = await apl({ density: 1, lambda: 0.5 }).merge(specialists, run)
+    const plain = await adamerging({ steps: 0, start: 0.5 }).merge(specialists, run)
+    for (const name of specialists.shared)
+      for (const [i, value] of weights.get(name)!.entries()) expect(value).toBeCloseTo(plain.weights.get(name)![i]!, 5)
+  })
+
+  it('keeps as much as it is told, and elects signs among what is left', async () => {
+    const { weights } = await apl({ density: 0.1, lambda: 1, inner: 'ties' }).merge(specialists, run)
+    let [changed, total] = [0, 0]
+    for (const name of specialists.shared) {
+      const origin = specialists.base!.get(name)!
+      for (const [i, value] of weights.get(name)!.entries()) if (value !== origin[i]) changed++
+      total += origin.length
+    }
+    expect(changed / total).toBeGreaterThan(0.1)
+    expect(changed / total).toBeLessThanOrEqual(0.2)
+    await expect(apl({ effect: 'intervention' }).merge(specialists, run)).rejects.toMatchObject({
+      code: 'METHOD_OPTION',
+    })
   })
 })
 
