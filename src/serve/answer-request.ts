@@ -12,7 +12,7 @@ export const bodyOf = <Schema extends v.GenericSchema>(
   c: Context<ServeEnv>,
   { limits }: ServeContext,
   schema: Schema,
-): Promise<v.InferOutput<Schema>> => readBody(c.req.raw, schema, limits.bodyBytes)
+): Promise<v.InferOutput<Schema>> => readBody(c.req.raw, schema, limits.bodyBytes, c.env?.incoming)
 
 export interface Question {
   /** As the request names it; the path's `:model` stands in for it. */

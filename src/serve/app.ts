@@ -2,12 +2,12 @@
 
 import { randomUUID } from 'node:crypto'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { matchedRoutes } from 'hono/route'
 import { EspalierError, InputError, RunError } from '../util/errors.ts'
 import { keyChecker } from './access.ts'
-import type { ServeContext, ServeHono } from './context.ts'
+import type { ServeContext, ServeEnv, ServeHono } from './context.ts'
 import { type ErrorShape, errorBody, errorHeaders, statusOf } from './http-error.ts'
 import { defaultLimits, type Limits } from './limits.ts'
 import { type Log, noLog } from './log.ts'
@@ -24,7 +24,7 @@ export interface ServeOptions {
   /** Origins whose pages may read answers; `*` for all. Default: none. */
   cors?: readonly string[]
   limits?: Partial<Limits>
-  /** Inference threads of each model, each with the model in memory. Default 1. */
+  /** Inference threads of each model, each with the model in memory. Default: one for each core, up to 4, for `ngram` models, else 1. */
   workers?: number
   /** Threads inside one inference (encoders). Default 1. */
   threads?: number
@@ -58,7 +58,7 @@ const shapeOf = (path: string): ErrorShape => (teiRoutes.test(path) ? 'tei' : 'o
  * const server = await listen(served.app, { port: 8080, onStop: () => served.close() })
  */
 export async function serveApp(options: ServeOptions = {}): Promise<ServedApp> {
-  const { workers = 1, threads = 1, watchSeconds = 1, log = noLog, apiKey } = options
+  const { workers, threads = 1, watchSeconds = 1, log = noLog, apiKey } = options
   const limits: Limits = { ...defaultLimits, ...options.limits }
   const metrics = new Metrics()
   const models = new ModelSet({
@@ -98,8 +98,8 @@ export async function serveApp(options: ServeOptions = {}): Promise<ServedApp> {
     } finally {
       inProgress--
       const seconds = (performance.now() - start) / 1000
-      c.res.headers.set('x-request-id', id)
-      if (isStopping) c.res.headers.set('connection', 'close')
+      setHeader(c, 'x-request-id', id)
+      if (isStopping) setHeader(c, 'connection', 'close')
       const { status } = c.res
       const route = routeOf(matchedRoutes(c))
       metrics.requests.add({ route, status: String(status) })
@@ -175,6 +175,12 @@ export async function serveApp(options: ServeOptions = {}): Promise<ServedApp> {
   }
 }
 
+/** Adds a header to an answer: below the app where Node's own answer is at hand, since a finished response takes a new header only at some cost. */
+function setHeader(c: Context<ServeEnv>, name: string, value: string): void {
+  if (c.env?.outgoing) c.env.outgoing.setHeader(name, value)
+  else c.res.headers.set(name, value)
+}
+
 /** The pattern of the route that answered, so that paths from outside make no new series. */
 function routeOf(matched: readonly { path: string }[]): string {
   const { path = '/*' } = matched.at(-1) ?? {}
@@ -197,6 +203,15 @@ function addGauges({ models, metrics }: ServeContext, inProgress: () => number):
       name: 'espalier_event_loop_delay_seconds',
       help: 'Delay of the event loop, 99th percentile since the start.',
       read: () => one(lag.percentile(99) / 1e9),
+    },
+    {
+      name: 'process_cpu_seconds_total',
+      type: 'counter',
+      help: 'Processor time of the process, all its threads.',
+      read: () => {
+        const { user, system } = process.cpuUsage()
+        return one((user + system) / 1e6)
+      },
     },
     {
       name: 'process_resident_memory_bytes',

@@ -1,4 +1,5 @@
 /** What every route of the server works with. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Hono } from 'hono'
 import type { Limits } from './limits.ts'
 import type { Log } from './log.ts'
@@ -23,5 +24,9 @@ export interface RequestNotes {
   fault?: unknown
 }
 
-export type ServeEnv = { Variables: { notes: RequestNotes } }
+export interface ServeEnv {
+  Variables: { notes: RequestNotes }
+  /** What Node's server has in hand for the request; absent where the app is asked by other means. */
+  Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse }
+}
 export type ServeHono = Hono<ServeEnv>

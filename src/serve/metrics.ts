@@ -5,7 +5,8 @@ type Labels = Readonly<Record<string, string>>
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const sizes = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
-const quoted = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+const quoted = (text: string) => (/["\\\n]/.test(text) ? escaped(text) : text)
+const escaped = (text: string) => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 const labelText = (labels: Labels) => {
   const parts = Object.entries(labels).map(([name, value]) => `${name}="${quoted(value)}"`)
   return parts.length === 0 ? '' : `{${parts.join(',')}}`
@@ -71,6 +72,8 @@ class Histogram {
 export interface Gauge {
   name: string
   help: string
+  /** Default gauge. */
+  type?: 'gauge' | 'counter'
   read(): { labels: Labels; value: number }[]
 }
 
@@ -85,9 +88,9 @@ export class Metrics {
 
   /** The page that a Prometheus server scrapes. */
   text(): string {
-    const gauges = this.gauges.flatMap(({ name, help, read }) => [
+    const gauges = this.gauges.flatMap(({ name, help, type = 'gauge', read }) => [
       `# HELP ${name} ${help}`,
-      `# TYPE ${name} gauge`,
+      `# TYPE ${name} ${type}`,
       ...read().map(({ labels, value }) => `${name}${labelText(labels)} ${value}`),
     ])
     const kept = [this.requests, this.requestSeconds, this.batches, this.batchSeconds, this.reloads, this.faults]

@@ -26,8 +26,8 @@ const question = { input: 'where is my refund' }
 
 describe('under overload', () => {
   it('answers with 200 or 429 and Retry-After, nothing else', async () => {
-    const server = await serveForTest({ models: { model }, limits: { queueTexts: 64, requests: 40 } })
-    const inputs = Array.from({ length: 64 }, (_, i) => [`where is my refund ${i}`])
+    const server = await serveForTest({ models: { model }, limits: { queueTexts: 64, requests: 4 }, workers: 1 })
+    const inputs = Array.from({ length: 64 }, (_, i) => [`where is my refund ${i} `.repeat(100)])
     const replies = await Promise.all(Array.from({ length: 60 }, () => server.post('/predict', { inputs })))
     expect([...new Set(replies.map(({ status }) => status))].sort()).toEqual([200, 429])
     for (const { headers, body } of replies.filter(({ status }) => status === 429)) {

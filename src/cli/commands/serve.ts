@@ -13,7 +13,7 @@ interface ServeFlags {
   apiKeyEnv?: string
   insecure?: boolean
   cors?: string[]
-  workers: number
+  workers?: number
   threads?: number
   watch: number
   maxBody: number
@@ -38,7 +38,11 @@ export function configure(command: Command, session: Session): void {
     .option('--api-key-env <NAME>', 'environment variable that holds the key which requests must bring')
     .option('--insecure', 'listen on any address without a key')
     .option('--cors <ORIGIN>', 'origin whose pages may ask, or *; may be given several times', collect)
-    .option('--workers <N>', 'inference threads of each model, each with the model in memory', count('--workers'), 1)
+    .option(
+      '--workers <N>',
+      'inference threads of each model, each with the model in memory (default: 1; for ngram models one for each core, up to 4)',
+      count('--workers'),
+    )
     .option('--threads <N>', "threads inside one inference (default: the machine's cores)", count('--threads'))
     .option('--watch <SECONDS>', 'look for a replaced model this often; 0: never', numberIn('--watch', { least: 0 }), 1)
     .option('--batch <N>', 'texts that run together', count('--batch'), 64)
@@ -81,7 +85,7 @@ async function runServe(entries: string[], flags: ServeFlags, session: Session):
   }
   const served = await serveApp({
     limits,
-    workers: flags.workers,
+    ...(flags.workers === undefined ? {} : { workers: flags.workers }),
     threads: flags.threads ?? availableParallelism(),
     watchSeconds: flags.watch,
     log,

@@ -43,6 +43,9 @@ class DrivenThread implements BatchAnswerer {
   }
 }
 
+/** What has been submitted is handed to the threads at the end of a turn of the event loop. */
+const turn = () => pause(1)
+
 async function openEngine(limits: Partial<Limits> = {}, workers = 1) {
   const threads: DrivenThread[] = []
   const faults: string[] = []
@@ -64,23 +67,58 @@ async function openEngine(limits: Partial<Limits> = {}, workers = 1) {
 describe('an engine', () => {
   it('runs what waits together, up to a batch, in order of arrival', async () => {
     const { engine, threads } = await openEngine({ batchTexts: 4 })
-    const answers = [item('a'), item('b', 'c'), item('d'), item('e'), item('f'), item('g')].map((one) =>
-      engine.submit(one),
-    )
+    const submit = (...items: WorkItem[]) => items.map((one) => engine.submit(one))
+    const first = submit(item('a'))
+    await turn()
+    const answers = [...first, ...submit(item('b', 'c'), item('d'))]
+    await turn()
     expect(threads[0]!.batches).toEqual([[['a']]])
-    expect(engine.waitingTexts).toBe(6)
-    for (let i = 0; i < 3; i++) {
-      threads[0]!.answer()
-      await pause(0)
-    }
-    expect(threads[0]!.batches).toEqual([[['a']], [['b', 'c'], ['d'], ['e']], [['f'], ['g']]])
-    expect((await Promise.all(answers)).map(({ body }) => body)).toEqual(['a', 'b,c', 'd', 'e', 'f', 'g'])
+    expect(engine.waitingTexts).toBe(3)
+    threads[0]!.answer()
+    await turn()
+    answers.push(...submit(item('e'), item('f')))
+    threads[0]!.answer()
+    await turn()
+    expect(threads[0]!.batches).toEqual([[['a']], [['b', 'c'], ['d']], [['e'], ['f']]])
+    threads[0]!.answer()
+    expect((await Promise.all(answers)).map(({ body }) => body)).toEqual(['a', 'b,c', 'd', 'e', 'f'])
+    await engine.close()
+  })
+
+  it('runs together what arrives in one turn', async () => {
+    const { engine, threads } = await openEngine()
+    const answers = [engine.submit(item('a')), engine.submit(item('b'))]
+    expect(threads[0]!.batches).toEqual([])
+    await turn()
+    expect(threads[0]!.batches).toEqual([[['a'], ['b']]])
+    threads[0]!.answer()
+    await Promise.all(answers)
+    await engine.close()
+  })
+
+  it('hands a full batch, and no other, to a thread that works on one', async () => {
+    const { engine, threads } = await openEngine({ batchTexts: 2 })
+    const answers = ['a', 'b', 'c', 'd', 'e'].map((text) => engine.submit(item(text)))
+    await turn()
+    expect(threads[0]!.batches).toEqual([
+      [['a'], ['b']],
+      [['c'], ['d']],
+    ])
+    expect(engine.waitingTexts).toBe(1)
+    threads[0]!.answer()
+    await turn()
+    expect(threads[0]!.batches.length).toBe(2)
+    threads[0]!.answer()
+    await turn()
+    threads[0]!.answer()
+    expect((await Promise.all(answers)).map(({ body }) => body)).toEqual(['a', 'b', 'c', 'd', 'e'])
     await engine.close()
   })
 
   it('runs one batch in each thread', async () => {
-    const { engine, threads } = await openEngine({}, 2)
+    const { engine, threads } = await openEngine({ batchTexts: 1 }, 2)
     const answers = [engine.submit(item('a')), engine.submit(item('b'))]
+    await turn()
     expect(threads.map(({ batches }) => batches)).toEqual([[[['a']]], [[['b']]]])
     for (const thread of threads) thread.answer()
     await Promise.all(answers)
@@ -90,14 +128,17 @@ describe('an engine', () => {
   it('refuses what the queue does not hold, and says when to come back', async () => {
     const { engine, threads } = await openEngine({ queueTexts: 3 })
     const running = engine.submit(item('a'))
+    await turn()
     const waiting = engine.submit(item('b', 'c', 'd'))
     const fault = await faultOf(() => engine.submit(item('e')))
     expect(fault).toMatchObject({ code: 'OVERLOADED', data: { retryAfterSeconds: 1 } })
     threads[0]!.answer()
     await running
+    await turn()
     threads[0]!.answer()
     await waiting
     const later = engine.submit(item('e'))
+    await turn()
     threads[0]!.answer()
     expect(await later).toMatchObject({ body: 'e' })
     await engine.close()
@@ -110,6 +151,7 @@ describe('an engine', () => {
     threads[0]!.answer() // about 10 texts a second
     await first
     const answers = Promise.allSettled([engine.submit(item('b', 'c', 'd', 'e'))])
+    await turn()
     expect(await faultOf(() => engine.submit(item('f')))).toMatchObject({ code: 'OVERLOADED' })
     threads[0]!.answer()
     await answers
@@ -120,6 +162,7 @@ describe('an engine', () => {
     const { engine, threads } = await openEngine({ seconds: 0.1 })
     const client = new AbortController()
     const running = faultOf(() => engine.submit(item('a')))
+    await turn()
     const gone = faultOf(() => engine.submit(item('b'), client.signal))
     client.abort()
     expect((await gone).code).toBe('INTERRUPTED')
@@ -135,15 +178,18 @@ describe('an engine', () => {
   it('hands on the fault of an answer', async () => {
     const { engine, threads } = await openEngine()
     const answer = faultOf(() => engine.submit(item('a')))
+    await turn()
     threads[0]!.refuse(new InputError('TEXT_EMPTY', 'empty'))
     expect(await answer).toMatchObject({ code: 'TEXT_EMPTY', message: 'empty' })
     await engine.close()
   })
 
   it('starts a thread in place of one that died; only the batch in work is lost', async () => {
-    const { engine, threads, faults } = await openEngine()
+    const { engine, threads, faults } = await openEngine({ batchTexts: 1 })
     const lost = faultOf(() => engine.submit(item('a')))
     const kept = engine.submit(item('b'))
+    await turn()
+    expect(threads[0]!.batches).toEqual([[['a']], [['b']]])
     threads[0]!.die(new RunError('WORKER_EXIT', 'gone'))
     expect((await lost).code).toBe('WORKER_EXIT')
     await expect.poll(() => threads.length, { timeout: 5000 }).toBe(2)
@@ -158,8 +204,7 @@ describe('an engine', () => {
     const { engine, threads } = await openEngine()
     const answers = [engine.submit(item('a')), engine.submit(item('b'))]
     const retired = engine.retire()
-    threads[0]!.answer()
-    await answers[0]
+    await turn()
     threads[0]!.answer()
     expect((await Promise.all(answers)).map(({ body }) => body)).toEqual(['a', 'b'])
     await retired

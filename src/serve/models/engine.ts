@@ -1,7 +1,9 @@
 /**
  * One opened version of a model: its inference threads, and the bounded queue before them. Batches form while the threads are busy: whatever
- * waits when one becomes free runs together, so that a lone request never waits for company.
+ * waits when one becomes free runs together, so that a lone request never waits for company. A full batch is handed to a thread while it still
+ * works on the one before, so that it need not wait for the main thread.
  */
+import { availableParallelism } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type EspalierError, fromErrorRecord, InterruptedError, RunError } from '../../util/errors.ts'
 import type { Limits } from '../limits.ts'
@@ -10,8 +12,8 @@ import { type BatchAnswerer, InferenceThread } from './inference-thread.ts'
 
 export interface EngineOptions {
   folder: string
-  /** Inference threads, each with the model in memory. */
-  workers: number
+  /** Inference threads, each with the model in memory. Default: see `usualWorkers`. */
+  workers?: number | undefined
   /** Threads inside one inference (encoders). */
   threads: number
   limits: Limits
@@ -32,12 +34,34 @@ interface Waiting {
   item: WorkItem
   texts: number
   characters: number
+  /** Answered, refused or given up. */
+  isSettled: boolean
   resolve(answer: Answered): void
   reject(error: unknown): void
 }
 
+type Batch = readonly Waiting[]
+
+/** An inference thread with the batches that it holds, the one in work first. */
+interface Lane {
+  readonly thread: BatchAnswerer
+  readonly batches: Batch[]
+  /** When it last finished a batch. */
+  free: number
+}
+
+/** Batches that a thread holds at most. */
+const laneDepth = 2
+
 const openThread = ({ folder, threads, open = InferenceThread.open }: EngineOptions): Promise<BatchAnswerer> =>
   open(folder, threads)
+
+/**
+ * Inference threads of a model where nobody said how many: one for an encoder, which has threads inside of its inference, and one for each core,
+ * up to four, for an `ngram` model, which has none and is small.
+ */
+export const usualWorkers = ({ kind }: ModelDescription): number =>
+  kind === 'ngram' ? Math.min(4, availableParallelism()) : 1
 
 /** Weight of the newest batch in the running estimate of the speed. */
 const newest = 0.2
@@ -54,13 +78,12 @@ const overloaded = (seconds: number): RunError =>
 export class Engine {
   readonly description: ModelDescription
   readonly #options: EngineOptions
-  readonly #threads = new Set<BatchAnswerer>()
-  readonly #idle: BatchAnswerer[] = []
+  readonly #lanes = new Set<Lane>()
   #queue: Waiting[] = []
   #queuedTexts = 0
   #queuedCharacters = 0
-  #running = 0
   #runningTexts = 0
+  #isPumpDue = false
   /** Texts a second of one thread; undefined until the first batch. */
   #speed: number | undefined
   #retired: (() => void) | undefined
@@ -76,7 +99,8 @@ export class Engine {
     const first = await openThread(options)
     const engine = new Engine(first.description, options)
     engine.#adopt(first)
-    const others = Array.from({ length: options.workers - 1 }, () =>
+    const workers = options.workers ?? usualWorkers(first.description)
+    const others = Array.from({ length: workers - 1 }, () =>
       openThread(options).then((thread) => engine.#adopt(thread)),
     )
     try {
@@ -108,8 +132,9 @@ export class Engine {
       (this.#queuedTexts + texts > limits.queueTexts || this.#queuedCharacters + characters > limits.queueCharacters)
     if (full || wait > limits.seconds * surelyAnswered) throw overloaded(wait)
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { item, texts, characters, resolve, reject }
+      const waiting: Waiting = { item, texts, characters, isSettled: false, resolve, reject }
       const settle = (act: () => void) => {
+        waiting.isSettled = true
         clearTimeout(timer)
         signal?.removeEventListener('abort', abort)
         act()
@@ -133,13 +158,13 @@ export class Engine {
       this.#queue.push(waiting)
       this.#queuedTexts += texts
       this.#queuedCharacters += characters
-      this.#pump()
+      this.#pumpSoon()
     })
   }
 
   /** Answers what has been submitted, then ends the threads. */
   async retire(): Promise<void> {
-    if (this.#queue.length > 0 || this.#running > 0) await new Promise<void>((resolve) => (this.#retired = resolve))
+    if (!this.#isDone) await new Promise<void>((resolve) => (this.#retired = resolve))
     await this.close()
   }
 
@@ -147,16 +172,18 @@ export class Engine {
   async close(): Promise<void> {
     this.#closed = true
     for (const { reject } of this.#queue.splice(0)) reject(new RunError('STOPPING', 'The server is stopping'))
-    await Promise.all([...this.#threads].map((thread) => thread.stop()))
+    await Promise.all([...this.#lanes].map(({ thread }) => thread.stop()))
+  }
+
+  get #isDone(): boolean {
+    return this.#queue.length === 0 && this.#runningTexts === 0
   }
 
   #adopt(thread: BatchAnswerer): void {
-    this.#threads.add(thread)
-    this.#idle.push(thread)
+    const lane: Lane = { thread, batches: [], free: 0 }
+    this.#lanes.add(lane)
     void thread.ended.then(async (fault) => {
-      this.#threads.delete(thread)
-      const at = this.#idle.indexOf(thread)
-      if (at >= 0) this.#idle.splice(at, 1)
+      this.#lanes.delete(lane)
       if (this.#closed) return
       this.#options.onFault(fault ?? new RunError('WORKER_EXIT', 'An inference thread has ended'))
       await this.#replace()
@@ -176,46 +203,83 @@ export class Engine {
     }
   }
 
-  #pump(): void {
-    while (this.#idle.length > 0 && this.#queue.length > 0) void this.#run(this.#idle.shift()!, this.#nextBatch())
-    if (this.#queue.length === 0 && this.#running === 0) this.#retired?.()
+  /** Requests that arrive in the same turn of the event loop run together. */
+  #pumpSoon(): void {
+    if (this.#isPumpDue) return
+    this.#isPumpDue = true
+    setImmediate(() => {
+      this.#isPumpDue = false
+      this.#pump()
+    })
   }
 
-  #nextBatch(): Waiting[] {
-    const batch: Waiting[] = []
+  #pump(): void {
+    for (let lane = this.#nextLane(); lane; lane = this.#nextLane()) void this.#run(lane, this.#nextBatch())
+    if (this.#isDone) this.#retired?.()
+  }
+
+  /** The thread that takes the next batch: an idle one, or for a full batch one that has room. */
+  #nextLane(): Lane | undefined {
+    if (this.#queue.length === 0) return undefined
+    const room = this.#queuedTexts >= this.#options.limits.batchTexts ? laneDepth : 1
+    let least: Lane | undefined
+    for (const lane of this.#lanes) if (lane.batches.length < (least?.batches.length ?? room)) least = lane
+    return least
+  }
+
+  #nextBatch(): Batch {
     let texts = 0
+    let count = 0
     for (const waiting of this.#queue) {
-      if (batch.length > 0 && texts + waiting.texts > this.#options.limits.batchTexts) break
-      batch.push(waiting)
+      if (count > 0 && texts + waiting.texts > this.#options.limits.batchTexts) break
       texts += waiting.texts
+      count++
     }
-    for (const waiting of batch) this.#remove(waiting)
+    const batch = this.#queue.splice(0, count)
+    this.#count(batch, -1)
     return batch
   }
 
-  async #run(thread: BatchAnswerer, batch: Waiting[]): Promise<void> {
+  async #run(lane: Lane, batch: Batch): Promise<void> {
     const texts = batch.reduce((sum, waiting) => sum + waiting.texts, 0)
-    const start = performance.now()
-    this.#running++
+    const sent = performance.now()
+    lane.batches.push(batch)
     this.#runningTexts += texts
     try {
-      const answers = await thread.run(batch.map(({ item }) => item))
+      const answers = await lane.thread.run(batch.map(({ item }) => item))
       for (const [index, waiting] of batch.entries()) {
         const answer = answers[index]!
         if ('error' in answer) waiting.reject(fromErrorRecord(answer.error))
         else waiting.resolve(answer)
       }
-      const seconds = (performance.now() - start) / 1000
+      const now = performance.now()
+      const seconds = (now - Math.max(sent, lane.free)) / 1000
+      lane.free = now
       this.#speed =
         this.#speed === undefined ? texts / seconds : (1 - newest) * this.#speed + (newest * texts) / seconds
       this.#options.onBatch({ texts, seconds })
-      this.#idle.push(thread)
+      lane.batches.shift()
     } catch (error) {
-      for (const waiting of batch) waiting.reject(error)
+      this.#lanes.delete(lane)
+      if (lane.batches[0] === batch || this.#closed) for (const { reject } of batch) reject(error)
+      else this.#putBack(batch)
     } finally {
-      this.#running--
       this.#runningTexts -= texts
       this.#pump()
+    }
+  }
+
+  /** A batch that a thread held but had not begun when it died waits again, before all others. */
+  #putBack(batch: Batch): void {
+    const left = batch.filter(({ isSettled }) => !isSettled)
+    this.#queue.unshift(...left)
+    this.#count(left, 1)
+  }
+
+  #count(batch: Batch, sign: 1 | -1): void {
+    for (const { texts, characters } of batch) {
+      this.#queuedTexts += sign * texts
+      this.#queuedCharacters += sign * characters
     }
   }
 
@@ -223,11 +287,10 @@ export class Engine {
     const at = this.#queue.indexOf(waiting)
     if (at < 0) return
     this.#queue.splice(at, 1)
-    this.#queuedTexts -= waiting.texts
-    this.#queuedCharacters -= waiting.characters
+    this.#count([waiting], -1)
   }
 
   #secondsUntil(texts: number): number {
-    return this.#speed === undefined ? 0 : texts / (this.#speed * Math.max(1, this.#threads.size))
+    return this.#speed === undefined ? 0 : texts / (this.#speed * Math.max(1, this.#lanes.size))
   }
 }
