@@ -6,7 +6,21 @@ import { InputError } from '../util/errors.ts'
 import { bytesOf, type Dtype, type HostArray, hostArray, hostArrayFrom, isFloat } from './dtype.ts'
 import { type Dim, factorOf, formatShape, type Shape, sumOf, symbolsOf } from './shape.ts'
 
-export type Attribute = { int: number } | { float: number } | { ints: readonly number[] } | { string: string }
+export type Attribute =
+  | { int: number }
+  | { float: number }
+  | { ints: readonly number[] }
+  | { string: string }
+  | { graph: Subgraph }
+
+/** A graph inside a node, such as the body of a loop. Its nodes may read values of the graph around it by name. */
+export interface Subgraph {
+  readonly graph: Graph
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  /** Names of values of the graph around it that it reads. */
+  readonly captured: readonly string[]
+}
 
 /** One ONNX operator call. Inputs are value names, '' for an optional one that is left out. */
 export interface OnnxNode {
@@ -67,10 +81,16 @@ export class Graph {
   private readonly constantOf = new Map<string, Tensor>()
   private readonly shapeVectors = new Map<string, Tensor>()
   private counter = 0
+  private readonly prefix: string
+
+  /** @param prefix stands before the names of values: a graph inside another must not repeat its names. Default none. */
+  constructor(prefix = '') {
+    this.prefix = prefix
+  }
 
   private tensor(dtype: Dtype, shape: Shape, name?: string): Tensor {
     const id = this.counter++
-    return new Tensor(this, id, name ?? `%${id}`, dtype, shape)
+    return new Tensor(this, id, name ?? `${this.prefix}%${id}`, dtype, shape)
   }
 
   private addInput(kind: GraphInput['kind'], name: string, dtype: Dtype, shape: Shape): Tensor {

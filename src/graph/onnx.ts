@@ -1,7 +1,7 @@
 /** Writes (a part of) a graph as an ONNX file: the nodes that the outputs need, constants and, on export, weights as initialisers. */
 import { InputError } from '../util/errors.ts'
 import { bytesOf, type Dtype, type HostArray, onnxDtype } from './dtype.ts'
-import type { Attribute, Graph, GraphInput, OnnxNode, Tensor } from './graph.ts'
+import type { Attribute, Graph, GraphInput, OnnxNode, Subgraph, Tensor } from './graph.ts'
 import { ProtoWriter } from './proto.ts'
 import { formatShape, type Shape } from './shape.ts'
 
@@ -36,7 +36,7 @@ export function program(graph: Graph, outputs: Readonly<Record<string, Tensor>>)
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((name) => needed.has(name))) continue
     nodes.push({ ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) })
-    for (const name of node.inputs) if (name !== '') needed.add(name)
+    for (const name of [...node.inputs, ...capturedBy(node)]) if (name !== '') needed.add(name)
   }
   return {
     nodes: nodes.reverse(),
@@ -44,6 +44,11 @@ export function program(graph: Graph, outputs: Readonly<Record<string, Tensor>>)
     constants: [...graph.constants.keys()].filter((name) => needed.has(name)),
     outputs: new Map(Object.entries(outputs)),
   }
+}
+
+/** Values that the graphs inside a node read. */
+function capturedBy({ attributes }: OnnxNode): string[] {
+  return Object.values(attributes).flatMap((value) => ('graph' in value ? [...value.graph.captured] : []))
 }
 
 /**
@@ -102,9 +107,20 @@ function encodeAttribute(name: string, value: Attribute): ProtoWriter {
   const out = new ProtoWriter().string(1, name)
   if ('float' in value) return out.float(2, value.float).int(20, 1)
   if ('int' in value) return out.int(3, value.int).int(20, 2)
+  if ('graph' in value) return out.message(6, encodeSubgraph(value.graph)).int(20, 5)
   if ('string' in value) return out.string(4, value.string).int(20, 3)
   for (const item of value.ints) out.int(8, item)
   return out.int(20, 7)
+}
+
+function encodeSubgraph({ graph, inputs, outputs }: Subgraph): ProtoWriter {
+  const body = new ProtoWriter()
+  for (const node of graph.nodes) body.message(1, encodeNode(node))
+  body.string(2, 'body')
+  for (const [name, { dtype, shape, data }] of graph.constants) body.message(5, encodeTensor(name, dtype, shape, data))
+  for (const { name, dtype, shape } of inputs) body.message(11, encodeValue(name, dtype, shape))
+  for (const { name, dtype, shape } of outputs) body.message(12, encodeValue(name, dtype, shape))
+  return body
 }
 
 function encodeTensor(name: string, dtype: Dtype, shape: readonly number[], data: HostArray): ProtoWriter {
