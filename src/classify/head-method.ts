@@ -13,6 +13,7 @@ import type { TrainOptions as LoopOptions } from '../train/encoder-job.ts'
 import type { ObjectiveConfig } from '../train/objectives/objective.ts'
 import type { MethodInfo } from '../util/method.ts'
 import { checkMethodOptions } from '../util/method-options.ts'
+import type { RunOptions } from '../util/progress.ts'
 import type { TrainingCost } from './plan-encoder.ts'
 import type { Scorer } from './scorer.ts'
 import type { ScorerTraining } from './train-scorer.ts'
@@ -59,8 +60,16 @@ export interface SlotInput {
   /** The training texts as tokens. */
   readonly rows: TokenRows
   readonly seed: number
+  /** The encoder starts from chance: nothing is known of any word. */
+  readonly fresh: boolean
+  /** For long preparations. */
+  readonly run: RunOptions
   /** First values of the encoder's tensors, by name (those of the token table with chance's values for an encoder from scratch). */
   weights(name: string): Promise<Float32Array>
+  /** A tensor of the checkpoint that the encoder has no use for; undefined if there is none. */
+  spare(name: string): Promise<Float32Array | undefined>
+  /** Last hidden states of texts by the encoder as it starts, [tokens, hidden] each. */
+  states(texts: readonly Int32Array[]): Promise<Float32Array[]>
   readonly tokenTable: string
 }
 

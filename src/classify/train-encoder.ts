@@ -1,4 +1,5 @@
 /** Trains the scorer of an encoder for a head layout: fine-tunes a checkpoint, or trains `mini` from scratch with a vocabulary of its own. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openCheckpoint } from '../checkpoint/checkpoint.ts'
 import { resolveModel } from '../checkpoint/resolve-model.ts'
@@ -9,6 +10,7 @@ import {
   initialWeights,
   loadWeights,
   miniConfig,
+  openEncoder,
   readEncoderConfig,
   type SlotConfig,
 } from '../models/index.ts'
@@ -28,6 +30,7 @@ import { classifierConfig, defaultMaxLength, encoderScorer } from './encoder-sco
 import type { SlotInput, SlotStart } from './head-method.ts'
 import { adjustmentOf } from './logit-adjustment.ts'
 import type { TrainOptions } from './options.ts'
+import { maskedHeadFile } from './run-pretrain.ts'
 import type { Scorer } from './scorer.ts'
 import type { ScorerTraining } from './train-scorer.ts'
 import type { LabelledTexts } from './training-data.ts'
@@ -95,7 +98,7 @@ function withSlots({ slots: _, ...config }: EncoderConfig, slots: SlotConfig | u
 }
 
 async function prepareSlots(
-  input: ScorerTraining & Omit<SlotInput, 'weights' | 'tokenTable'>,
+  input: ScorerTraining & Omit<SlotInput, 'weights' | 'spare' | 'states' | 'tokenTable' | 'run' | 'fresh'>,
   source: EncoderJob['source'],
 ): Promise<SlotStart> {
   const { method, config, seed } = input
@@ -110,12 +113,38 @@ async function prepareSlots(
       await checkpoint.close()
     }
   }
-  let weights: Promise<ReadonlyMap<string, Float32Array>> | undefined
+  let loaded: Promise<ReadonlyMap<string, Float32Array>> | undefined
+  const weights = () => (loaded ??= first())
   return method.slots.prepare({
     ...input,
+    run: input.options,
+    fresh: 'config' in source,
     tokenTable: bare.tokenTable,
-    weights: async (name) => (await (weights ??= first())).get(name)!,
+    weights: async (name) => (await weights()).get(name)!,
+    spare: async (name) => ('config' in source ? undefined : readSpareTensor(source.folder, name, input.options)),
+    async states(texts) {
+      const encoder = await openEncoder(bare, await weights(), 'hidden', { threads: input.options.threads ?? 1 })
+      try {
+        return await encoder.run(texts)
+      } finally {
+        await encoder.close()
+      }
+    },
   })
+}
+
+/** A tensor of a checkpoint, or of the file of a language model's head beside it. */
+async function readSpareTensor(folder: string, name: string, options: RunOptions): Promise<Float32Array | undefined> {
+  const beside = join(folder, maskedHeadFile)
+  for (const path of existsSync(beside) ? [folder, beside] : [folder]) {
+    const checkpoint = await openCheckpoint(path, options)
+    try {
+      if (checkpoint.tensors.has(name)) return await checkpoint.readFloat32(name)
+    } finally {
+      await checkpoint.close()
+    }
+  }
+  return undefined
 }
 
 /** What training starts from: `mini` with a vocabulary of the training texts, or a checkpoint. */

@@ -34,7 +34,7 @@ export function layerPrompts({ prompts }: SlotConfigOf<'layer-prompts'>): SlotHe
       })
       const first = m.dropout(reshape(slice(hidden, 1, 0, 1), ['B', hiddenSize]), classifierDropout, 'slots')
       const fine = blockedLinear(first, slice(table, 0, prompted, units - prompted), m.parameters.get(bias)!)
-      return { logits: concat([...coarse, fine], 1) }
+      return { logits: coarse.length === 0 ? fine : concat([...coarse, fine], 1) }
     },
   }
 }

@@ -28,7 +28,7 @@ export const slotSchema = v.variant('kind', [
   v.strictObject({
     kind: v.literal('layer-prompts'),
     /** Units with prompts, in their order, and the layer (from 0) that reads them; all others are read off the first token. */
-    prompts: v.pipe(v.array(v.strictObject({ layer: place, units: count })), v.minLength(1)),
+    prompts: v.array(v.strictObject({ layer: place, units: count })),
   }),
   v.strictObject({ kind: v.literal('pooled-attention'), form: v.literal('mean') }),
   v.strictObject({
