@@ -33,7 +33,7 @@ export async function searchByFile(
 ): Promise<void> {
   if (flags.resume)
     throw new InputError('USAGE', '--resume does not go with --search', { help: 'a search begins from its start' })
-  const { planSearch, searchRecipe } = await import('../../merge/merge.ts')
+  const { planRecipe, planSearch, searchRecipe } = await import('../../merge/merge.ts')
   const space = await spaceOf(file, flags)
   const options = runOptionsOf(flags, session)
   if (flags.plan) {
@@ -45,11 +45,10 @@ export async function searchByFile(
     return showPlan(file, flags, session, { document: { search: plan }, lines: [`search      ${searched}`] })
   }
   const folder = requiredOut(out, 'espalier merge RECIPE.yml OUT --search DATA')
-  if (!(await stat(data).catch(() => undefined)))
-    throw new InputError('ENOENT', 'The labelled texts are not there', {
-      where: { file: data },
-      help: 'give a file, or a folder with a file for each task, such as validation/trec.jsonl',
-    })
+  await checkData(
+    data,
+    (await planRecipe(file, options)).heads.map(({ key }) => key),
+  )
   const metric = flags.metric ?? 'exactPath'
   const byTask: Record<string, number>[] = []
   const score = async (merged: string): Promise<number> => {
@@ -84,6 +83,26 @@ export async function searchByFile(
     ),
     ...resultLines(merge, session),
   )
+}
+
+/** A merge that keeps heads is measured on a folder with a file for each task, one classifier on a file. */
+async function checkData(data: string, tasks: readonly string[]): Promise<void> {
+  const found = await stat(data).catch(() => undefined)
+  if (!found)
+    throw new InputError('ENOENT', 'The labelled texts are not there', {
+      where: { file: data },
+      help: 'give a file, or a folder with a file for each task, such as validation/trec.jsonl',
+    })
+  if (found.isDirectory() === tasks.length > 0) return
+  throw tasks.length > 0
+    ? new InputError('TASK_UNNAMED', `The merge has ${tasks.length} tasks, expected a folder with a file for each`, {
+        where: { file: data },
+        help: `put it in a folder and name it after its task: ${tasks.map((task) => `${task}.jsonl`).join(', ')}`,
+      })
+    : new InputError('USAGE', 'The merge is one classifier, expected a file of labelled texts', {
+        where: { file: data },
+        help: 'name a file of the folder',
+      })
 }
 
 function foundText(settings: Readonly<Record<string, Scalar>> | undefined): string {
