@@ -4,7 +4,7 @@ import { InputError, throwIfAborted } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
 import type { EncoderModel } from './encoder.ts'
 import { encoderThreads } from './threads.ts'
-import { gatherRows, tokenBatch } from './token-batch.ts'
+import { batchFeeds, gatherRows, tokenBatch } from './token-batch.ts'
 
 export type EncoderOutput = 'logits' | 'pooled' | 'hidden'
 
@@ -102,7 +102,7 @@ export class EncoderRuntime {
         indices.map((i) => texts[i]!),
         this.model,
       )
-      const feeds = { tokenRows: gatherRows(batch, this.table, hiddenSize), attention_mask: batch.mask }
+      const feeds = batchFeeds(batch, gatherRows(batch, this.table, hiddenSize), this.model)
       const { output } = await this.session.run(feeds, { dims: { B: batch.B, S: batch.S } })
       const width = output!.length / batch.B
       for (const [b, i] of indices.entries()) {

@@ -5,7 +5,7 @@
 import type { Graph, Tensor } from '../graph/index.ts'
 import type { SlotConfig } from './slots/slot-config.ts'
 
-export type EncoderFamily = 'bert' | 'roberta' | 'distilbert'
+export type EncoderFamily = 'bert' | 'roberta' | 'distilbert' | 'gru'
 export type Activation = 'gelu' | 'gelu_new' | 'relu' | 'tanh' | 'silu'
 
 /** The numbers that fix an encoder's shape and behaviour, from a Hugging Face config.json. */
@@ -100,6 +100,8 @@ export interface EncoderModel {
   readonly config: EncoderConfig
   /** Learned vectors behind the first token of every text, which `tokenBatch` makes room for. */
   readonly prefix: number
+  /** With token rows, the graph takes `token_ids` int64 [B, S] too, see `batchFeeds`. */
+  readonly readsIds: boolean
   readonly head: Required<HeadOptions>
   readonly parameters: readonly ParameterSpec[]
   /** Name of the token table among the parameters. */

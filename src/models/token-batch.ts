@@ -1,4 +1,5 @@
 /** A batch of tokenised texts as the feeds of an encoder graph: rows of the token table and the mask, padded to the longest text. */
+import type { HostArray } from '../graph/index.ts'
 import { InputError } from '../util/errors.ts'
 import type { EncoderConfig } from './encoder.ts'
 
@@ -42,6 +43,16 @@ export function tokenBatch(texts: readonly ArrayLike<number>[], { config, prefix
     }
   }
   return { B: texts.length, S, ids, mask }
+}
+
+/** The feeds of a batch: the rows of its tokens, the mask, and the ids for a model that reads them. */
+export function batchFeeds(
+  { ids, mask }: Pick<TokenBatch, 'ids' | 'mask'>,
+  tokenRows: Float32Array,
+  { readsIds }: { readonly readsIds: boolean },
+): Record<string, HostArray> {
+  const feeds = { tokenRows, attention_mask: mask }
+  return readsIds ? { ...feeds, token_ids: BigInt64Array.from(ids, (id) => BigInt(Math.max(0, id))) } : feeds
 }
 
 /** Copies the rows of the token table [vocabulary, hidden] into the feed `tokenRows` [B, S, hidden]; zeros for padding. */

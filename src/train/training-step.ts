@@ -6,7 +6,7 @@ import { compile, Graph, gradients, type RuntimeName, type Session } from '../gr
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
 import type { EncoderModel } from '../models/encoder.ts'
 import { encoderThreads } from '../models/threads.ts'
-import { gatherRows, tokenBatch } from '../models/token-batch.ts'
+import { batchFeeds, gatherRows, tokenBatch } from '../models/token-batch.ts'
 import type { RunOptions } from '../util/progress.ts'
 import { batchTokens, microBatches, type TokenRows } from './batches.ts'
 import type { LossOptions } from './head-loss.ts'
@@ -118,7 +118,7 @@ export class TrainingStep {
         update: this.#optimizer.step,
       })
       const result = await this.#session.run(
-        { ...feeds, tokenRows: this.#tokenRows(ids), attention_mask: mask },
+        { ...feeds, ...batchFeeds({ ids, mask }, this.#tokenRows(ids), model) },
         {
           dims: { ...dims, B, S },
           random: { seed, step },

@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { compile, Graph, reduceMean, type Session } from '../../graph/index.ts'
 import type { EncoderModelParts } from '../../models/model-parts.ts'
 import { encoderThreads } from '../../models/threads.ts'
-import { gatherRows, tokenBatch } from '../../models/token-batch.ts'
+import { batchFeeds, gatherRows, tokenBatch } from '../../models/token-batch.ts'
 import { defineExplainMethod, type Explainer } from '../explain-method.ts'
 
 /**
@@ -57,7 +57,8 @@ async function openRollout({ model, weights, threads }: EncoderModelParts): Prom
   return {
     async attribute({ masked }) {
       const { B, S, ids, mask } = tokenBatch([masked.ids!], model)
-      const feeds = { tokenRows: gatherRows({ ids }, table, model.config.hiddenSize), attention_mask: mask }
+      const all = batchFeeds({ ids, mask }, gatherRows({ ids }, table, model.config.hiddenSize), model)
+      const feeds = Object.fromEntries(Object.entries(all).filter(([name]) => session.has(name)))
       const found = await session.run(feeds, { dims: { B, S } })
       const product = rollout(
         attentions.map((_, layer) => found[`layer ${layer}`] as Float32Array),

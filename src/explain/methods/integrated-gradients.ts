@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { compile, Graph, gradients, type Session } from '../../graph/index.ts'
 import type { EncoderModelParts } from '../../models/model-parts.ts'
 import { encoderThreads } from '../../models/threads.ts'
-import { gatherRows, tokenBatch } from '../../models/token-batch.ts'
+import { batchFeeds, gatherRows, tokenBatch } from '../../models/token-batch.ts'
 import { throwIfAborted } from '../../util/errors.ts'
 import { defineExplainMethod, type Explainer, type TextToExplain } from '../explain-method.ts'
 import { midpoints, pathIntegral } from '../path-integral.ts'
@@ -89,11 +89,11 @@ async function attribute(
   )
 
   const logitsOf = async (rows: Float32Array, B: number): Promise<Float32Array> => {
-    const { mask } = tokenBatch(
+    const batch = tokenBatch(
       Array.from({ length: B }, () => ids),
       model,
     )
-    return (await forward.run({ tokenRows: rows, attention_mask: mask }, { dims: { B, S } }))['logits'] as Float32Array
+    return (await forward.run(batchFeeds(batch, rows, model), { dims: { B, S } }))['logits'] as Float32Array
   }
   const gradientsAt = async (alphas: readonly number[]): Promise<Float32Array[]> => {
     const found: Float32Array[] = []
@@ -112,12 +112,12 @@ async function attribute(
         target.addGradient(logits.subarray(b * units, (b + 1) * units), gradient)
         seed.set(gradient, b * units)
       }
-      const { mask } = tokenBatch(
+      const batch = tokenBatch(
         part.map(() => ids),
         model,
       )
       const feeds = Object.fromEntries(
-        Object.entries({ tokenRows: rows, attention_mask: mask, seed }).filter(([name]) => backward.has(name)),
+        Object.entries({ ...batchFeeds(batch, rows, model), seed }).filter(([name]) => backward.has(name)),
       )
       const { gradient } = await backward.run(feeds, { dims: { B, S } })
       for (let b = 0; b < B; b++) found.push((gradient as Float32Array).slice(b * x.length, (b + 1) * x.length))

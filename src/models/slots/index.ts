@@ -2,6 +2,7 @@
 import { labelAttention } from './label-attention.ts'
 import { layerPrompts } from './layer-prompts.ts'
 import { levelSlots } from './levels.ts'
+import { plantedAttention } from './planted-attention.ts'
 import { pooledAttention } from './pooled-attention.ts'
 import type { SlotConfig } from './slot-config.ts'
 import type { SlotHead } from './slot-head.ts'
@@ -13,6 +14,8 @@ export function slotHead(config: SlotConfig): SlotHead {
   switch (config.kind) {
     case 'label-attention':
       return labelAttention(config)
+    case 'planted-attention':
+      return plantedAttention(config)
     case 'levels':
       return levelSlots(config)
     case 'layer-prompts':

@@ -13,6 +13,17 @@ export const slotSchema = v.variant('kind', [
     size: v.optional(count),
   }),
   v.strictObject({
+    kind: v.literal('planted-attention'),
+    /** Which attentions are summed or mixed: by the table of token-label information, by the ranker's scores, learnt from chance. */
+    parts: v.pipe(v.array(v.picklist(['table', 'ranker', 'linear'])), v.minLength(1)),
+    /** Width of the ranker's factors. */
+    factors: count,
+    /** Tokens of a text that a label keeps, by part. */
+    keep: v.strictObject({ table: count, ranker: count }),
+    /** Context vectors are added up, or attentions mixed with weights that are learnt. */
+    mix: v.picklist(['sum', 'learned']),
+  }),
+  v.strictObject({
     kind: v.literal('levels'),
     /** Vectors of the prompt. */
     prefix: count,

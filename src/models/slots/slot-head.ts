@@ -12,6 +12,8 @@ export interface SlotStates {
   readonly hidden: Tensor
   /** 1 for tokens, 0 for padding; float32 [B, S]. */
   readonly mask: Tensor
+  /** Token ids, int64 [B, S]; padding has any. Given to a head with `readsIds`. */
+  readonly ids?: Tensor
   /** What the layers made of their prompts, [B, count, hidden] each, in the order of `SlotHead.prompts`. */
   readonly prompts: readonly Tensor[]
 }
@@ -37,6 +39,8 @@ export const promptsOf = (layer: number): string => `slots.prompts.${layer}`
 export interface SlotHead {
   /** Learned vectors that stand after the first token of every text; `slots.prefix.weight` [prefix, hidden]. Default 0. */
   readonly prefix?: number
+  /** The head looks tokens up by their ids: `token_ids` are then an input of the graph. Default false; not with a prefix. */
+  readonly readsIds?: boolean
   /** Vectors that stand among the tokens of single layers. Default: none. */
   readonly prompts?: readonly LayerPrompts[]
   /** Parameters, named `slots.*`, of part `classifier`; those of `prefix` and `prompts` are declared for the head. */
