@@ -109,7 +109,7 @@ async function prepareTasks(data: Readonly<Record<string, Dataset>>, options: Tr
         })
   const encoder = options.encoder ?? 'mini'
   if (encoder === 'ngram')
-    throw new InputError('METHOD_OWN', 'The ngram model has no encoder that tasks could share', {
+    throw new InputError('METHOD_ENCODER', 'The ngram model has no encoder that tasks could share', {
       help: 'choose --encoder mini or a checkpoint',
     })
   const shared = withoutLabels(options)
@@ -123,7 +123,7 @@ async function prepareTasks(data: Readonly<Record<string, Dataset>>, options: Tr
       ...(dev === undefined ? {} : { dev }),
     })
     if (prepared.method.own || 'slots' in prepared.method)
-      throw new InputError('METHOD_OWN', `Method ${prepared.method.name} is no head on an encoder that tasks share`, {
+      throw new InputError('METHOD_TASKS', `Method ${prepared.method.name} is no head on an encoder that tasks share`, {
         help: 'use flat, per-node or conditional-softmax',
       })
     tasks.push({ name, ...prepared })

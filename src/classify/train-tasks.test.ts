@@ -110,7 +110,7 @@ describe('trainTasks', () => {
     const out = at('never')
     await expect(trainTasks({}, { out })).rejects.toMatchObject({ code: 'DATA_EMPTY' })
     await expect(trainTasks({ '../x': data.animal }, { out })).rejects.toMatchObject({ code: 'TASK_NAME' })
-    await expect(trainTasks(data, { out, encoder: 'ngram' })).rejects.toMatchObject({ code: 'METHOD_OWN' })
+    await expect(trainTasks(data, { out, encoder: 'ngram' })).rejects.toMatchObject({ code: 'METHOD_ENCODER' })
     await expect(trainTasks(data, { out, dev: { color: data.colour } })).rejects.toMatchObject({ code: 'TASK_UNKNOWN' })
     await expect(loadTasks(out)).rejects.toMatchObject({ code: 'MODEL_FORMAT' })
   })

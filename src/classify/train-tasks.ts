@@ -28,8 +28,8 @@ export interface TrainTasksPlan
  * its own task's head. What is written is a multi-task model, such as a merge of classifiers makes.
  * @param data labelled rows by task; names may have letters, digits, `.`, `_` and `-`.
  * @returns the model, opened. Close it when it is not needed.
- * @throws those of `train`; InputError `TASKS_MIXED` if some tasks have one label a row and others several, `TASK_NAME`, `METHOD_OWN` for methods
- *   that are no head on an encoder.
+ * @throws those of `train`; InputError `TASKS_MIXED` if some tasks have one label a row and others several, `TASK_NAME`, `METHOD_TASKS` for
+ *   methods that are no head on a shared encoder, `METHOD_ENCODER` for `ngram`.
  * @example
  * const model = await trainTasks({ news, reviews }, { encoder: 'minilm', out: 'joint' })
  * const [answer] = await predict(model.classifier('news'), ['Shares fell on Friday'])

@@ -36,6 +36,37 @@ beforeAll(async () => {
   expect(merged.status).toBe(0)
 }, 240_000)
 
+describe('joint training', () => {
+  const data = () => ['--task', `colour=${at('few/colour.jsonl')}`, '--task', `animal=${at('few/animal.jsonl')}`]
+
+  it('writes a model of several tasks, from one file for each', async () => {
+    const train = ['train', ...data(), '--encoder', at('base'), '--epochs', '2', '--threads', '1']
+    const plan = await document([...train, '--plan'])
+    expect(plan.tasks.map(({ task, rows, devRows }: Json) => [task, rows + devRows])).toEqual([
+      ['animal', 90],
+      ['colour', 90],
+    ])
+    const dev = ['--dev', `colour=${at('few/colour.jsonl')}`]
+    expect(await document([...train, ...dev, '--out', at('joint')])).toMatchObject({ tasks: ['animal', 'colour'] })
+    const { tasks } = await document(['inspect', at('joint')])
+    expect(tasks.map(({ name }: Json) => name)).toEqual(['animal', 'colour'])
+    const { exactPath } = await document(['evaluate', at('joint'), at('few/animal.jsonl'), '--task', 'animal'])
+    expect(exactPath).toBeGreaterThan(0)
+    const { stdout } = await espalier([...train, '--plan'])
+    expect(stdout).toMatch(/animal: \d+ rows, \d+ dev, 2 labels, flat/)
+  })
+
+  it('says which of its files is not of a task', async () => {
+    const out = ['--out', at('never')]
+    expect(await failure(['train', ...data(), '--dev', 'x.jsonl', ...out])).toMatchObject({
+      code: 'USAGE',
+      exitCode: 2,
+    })
+    expect(await failure(['train', 'x.jsonl', ...data(), ...out])).toMatchObject({ code: 'USAGE', exitCode: 2 })
+    expect(await failure(['train', ...data(), '--encoder', 'ngram', ...out])).toMatchObject({ code: 'METHOD_ENCODER' })
+  })
+})
+
 describe('a merge of trained classifiers', () => {
   it('is described as one model of several tasks', async () => {
     const { kind, tasks } = await document(['inspect', at('merged')])

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { TrainOptions, TrainPlan } from '../../classify/options.ts'
+import type { ReadOptions } from '../../data/row.ts'
 import { type DecoderName, decoderNames } from '../../labels/decode.ts'
 import { EspalierError, InputError, InterruptedError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
@@ -17,11 +18,13 @@ import { collect, numberIn, oneOf, wholeIn } from '../option-values.ts'
 import type { Session } from '../session.ts'
 import { facts } from '../table.ts'
 import { wrap } from '../text-width.ts'
+import type { TaskFlags } from '../train-tasks.ts'
 
 interface TrainFlags extends DataFlags {
-  labels?: string
+  labels?: string[]
   out?: string
-  dev?: string
+  dev?: string[]
+  task?: string[]
   method?: string
   methodOption?: string[]
   decoder?: DecoderName
@@ -43,14 +46,20 @@ export function configure(command: Command, session: Session): void {
   command
     .usage('DATA... --out DIR [options]')
     .argument(
-      '<DATA...>',
+      '[DATA...]',
       'labelled texts: .jsonl, .json, .csv, .tsv (each also .gz), .parquet, a folder, or a pattern',
     )
-    .option('--labels <FILE>', 'the label tree, labels.json (default: built from the paths in the data)')
+    .option('--labels <FILE>', 'the label tree, labels.json (default: built from the paths in the data)', collect)
+    .option(
+      '--task <NAME=FILE>',
+      'in place of DATA, several times: one encoder is trained on all tasks, with a head for each; --dev and --labels then take NAME=FILE too',
+      collect,
+    )
     .option('--out <DIR>', 'folder for the trained model')
     .option(
       '--dev <FILE>',
       'rows for early stopping, calibration and thresholds (default: a stratified tenth of the data)',
+      collect,
     )
     .option(
       '--method <NAME>',
@@ -62,7 +71,7 @@ export function configure(command: Command, session: Session): void {
       'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: threshold with several labels a row, else leaf-up)',
       oneOf('--decoder', decoderNames),
     )
-    .option('--encoder <NAME>', 'ngram, mini, a checkpoint folder, or hf:ORG/NAME (default: ngram)')
+    .option('--encoder <NAME>', 'ngram, mini, gru, a checkpoint folder, or hf:ORG/NAME (default: ngram)')
     .option(
       '--epochs <N>',
       'passes over the data, encoders only (default: by encoder)',
@@ -104,22 +113,36 @@ export function configure(command: Command, session: Session): void {
       examples([
         'espalier train tickets.csv --text body --labels-column area,topic --out model',
         'espalier train train.jsonl.gz --dev dev.jsonl.gz --labels labels.json --out model',
-        'espalier train train.jsonl --encoder hf:microsoft/MiniLM-L12-H384-uncased --epochs 3 --out model',
+        'espalier train --task news=news.jsonl --task mood=mood.csv --encoder minilm --out model',
       ]),
     )
     .action((data: string[], flags: TrainFlags) => runTrain(data, flags, session))
 }
 
 async function runTrain(sources: string[], flags: TrainFlags, session: Session): Promise<void> {
+  const { task } = flags
+  if (sources.length === 0 && task === undefined)
+    throw new InputError('USAGE', 'DATA is missing', {
+      help: 'usage: espalier train DATA... --out DIR [options]',
+    })
   if (flags.out === undefined && !flags.plan)
     throw new InputError('USAGE', 'Option --out is missing', {
       help: 'say where the model goes (--out DIR), or look first (--plan)',
     })
-  const options = await trainOptionsOf(flags, session)
-  const { readDataset } = await import('../../data/dataset.ts')
   const reading = { ...readOptionsOf(flags), requireLabels: true, ...session.run }
+  if (task !== undefined) {
+    if (sources.length > 0)
+      throw new InputError('USAGE', 'Both DATA and --task were given', {
+        help: 'name the task of every file: --task NAME=FILE',
+      })
+    return trainTasks({ ...flags, task }, reading, session)
+  }
+  const options = await trainOptionsOf(flags, session)
+  options.labels = single('--labels', flags.labels)
+  const { readDataset } = await import('../../data/dataset.ts')
   const data = await readDataset(sources, reading)
-  if (flags.dev !== undefined) options.dev = await readDataset(flags.dev, reading)
+  const dev = single('--dev', flags.dev)
+  if (dev !== undefined) options.dev = await readDataset(dev, reading)
   if (flags.plan) {
     const { planTrain } = await import('../../classify/plan-train.ts')
     const plan = await planTrain(data, options)
@@ -150,6 +173,28 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
   }
 }
 
+async function trainTasks(flags: TrainFlags & TaskFlags, reading: ReadOptions, session: Session): Promise<void> {
+  const { trainTasksCommand } = await import('../train-tasks.ts')
+  const { workFolderOf } = await import('../../classify/work-folder.ts')
+  const {
+    labels: _,
+    dev: __,
+    encoder = 'mini',
+    ...shared
+  } = await trainOptionsOf({ encoder: 'mini', ...flags }, session)
+  const out = flags.out ?? 'model'
+  await trainTasksCommand(flags, { ...shared, encoder, out }, reading, session).catch((error: unknown) => {
+    throw resumable(error, workFolderOf(out))
+  })
+}
+
+/** The value of an option that only training of several tasks takes more than once. */
+function single(option: string, values: readonly string[] = []): string | undefined {
+  if (values.length > 1)
+    throw new InputError('USAGE', `${option} was given ${values.length} times`, { help: 'several belong to --task' })
+  return values[0]
+}
+
 /** An interruption that left work behind says how to continue. */
 function resumable(error: unknown, workFolder: string): unknown {
   const interrupted = EspalierError.is(error) && error.code === 'INTERRUPTED'
@@ -159,7 +204,7 @@ function resumable(error: unknown, workFolder: string): unknown {
 }
 
 async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<TrainOptions> {
-  const { labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
+  const { out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
   const { force, resume, methodOption = [] } = flags
   checkEncoder(flags)
   const named = flags.method === 'auto' ? undefined : flags.method
@@ -170,7 +215,7 @@ async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<Trai
   const factory = named === undefined ? undefined : findMethod(await headMethods(), named)
   return {
     ...session.run,
-    ...{ labels, out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels, force, resume },
+    ...{ out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels, force, resume },
     method: factory?.(parseMethodOptions(factory.info.name, factory.schema, methodOption)),
     decoder: flags.decoder && { name: flags.decoder },
     command: typedCommand(),
@@ -188,11 +233,11 @@ const encoderFlags = {
 
 function checkEncoder(flags: TrainFlags): void {
   const { encoder = 'ngram' } = flags
-  const known = ['ngram', 'mini']
+  const known = ['ngram', 'mini', 'gru']
   if (!known.includes(encoder) && !encoder.startsWith('hf:') && !existsSync(encoder))
     throw new InputError('OPTION_VALUE', `--encoder ${encoder}: there is no such encoder or folder`, {
       where: { key: '--encoder' },
-      help: didYouMean(encoder, known, 'expected ngram, mini, a checkpoint folder, or hf:ORG/NAME'),
+      help: didYouMean(encoder, known, 'expected ngram, mini, gru, a checkpoint folder, or hf:ORG/NAME'),
     })
   const unused = Object.entries(encoderFlags).find(([key]) => flags[key as keyof typeof encoderFlags] !== undefined)
   if (encoder === 'ngram' && unused)
