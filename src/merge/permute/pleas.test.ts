@@ -8,10 +8,12 @@ import { encoderModel, initialWeights, loadWeights, openEncoder, readEncoderConf
 import { MatrixKernels, matrix, transposed } from '../../tensor/linear-algebra/index.ts'
 import { permutation, random } from '../../tensor/random.ts'
 import type { EspalierError } from '../../util/errors.ts'
-import { permuteToMatch } from '../merge.ts'
+import { merge, permuteToMatch } from '../merge.ts'
+import { linear } from '../methods/linear.ts'
 import { withoutPrefix } from '../plan/tensor-names.ts'
 import { axesOf, unitGroups } from './encoder-units.ts'
 import { matchRows, permuted } from './match-units.ts'
+import { leastAlike, widened } from './separate-units.ts'
 
 const fixtures = join(import.meta.dirname, '../../../test/fixtures/encoders')
 const common = { vocab_size: 40, max_position_embeddings: 20 }
@@ -85,6 +87,116 @@ async function shuffledPair(family: keyof typeof families): Promise<[string, str
   return paths
 }
 
+/** In the merged encoder neurons that stay apart have their own weights on the way in and half of them on the way out; the rest are means. */
+async function expectPartialMerge(files: {
+  merged: string
+  a: string
+  matched: string
+  neurons: number
+  apart: number
+}) {
+  const { neurons, apart } = files
+  const open = await Promise.all([files.merged, files.a, files.matched].map((path) => openCheckpoint(path)))
+  for (const name of open[0]!.tensors.keys()) {
+    const bare = withoutPrefix(name, /^(bert|roberta|distilbert)\./.exec(name)?.[0] ?? '')
+    const axes = axesOf(bare, true)
+    if (!axes || name.startsWith('classifier') || name.startsWith('pre_classifier')) continue
+    const [m, a, b] = (await Promise.all(open.map((checkpoint) => checkpoint.readFloat32(name)))) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ]
+    const axis = axes.findIndex((group) => group?.startsWith('neurons.'))
+    if (axis < 0) {
+      for (const [i, x] of m.entries()) expect(x).toBeCloseTo((a[i]! + b[i]!) / 2, 6)
+      continue
+    }
+    const width = axis === 0 ? a.length / neurons : neurons
+    const wide = axis === 0 ? width : neurons + apart
+    const unit = (values: Float32Array, columns: number, i: number) =>
+      Array.from(values).filter((_, at) => (axis === 0 ? Math.floor(at / columns) : at % columns) === i)
+    const half = axis === 0 ? 1 : 0.5
+    const alone: number[] = []
+    for (let i = 0; i < neurons; i++) {
+      const [own, other, got] = [unit(a, width, i), unit(b, width, i), unit(m, wide, i)]
+      const isMean = got.every((x, j) => Math.abs(x - (own[j]! + other[j]!) / 2) < 1e-6)
+      const isOwn = got.every((x, j) => Math.abs(x - half * own[j]!) < 1e-6)
+      expect(isMean || isOwn).toBe(true)
+      if (isOwn) alone.push(i)
+    }
+    expect(alone.length).toBeGreaterThanOrEqual(apart)
+    for (let k = 0; k < apart; k++) {
+      const got = unit(m, wide, neurons + k)
+      const from = alone.some((i) => unit(b, width, i).every((x, j) => Math.abs(half * x - got[j]!) < 1e-6))
+      expect(from).toBe(true)
+    }
+  }
+  await Promise.all(open.map((checkpoint) => checkpoint.close()))
+}
+
+describe('partial merging', () => {
+  const groups = new Map([
+    ['residual', 2],
+    ['neurons.0', 2],
+  ])
+  const encoder = (way: number[], bias: number[], out: number[]) =>
+    new Map([
+      ['in', { values: matrix(2, 2, way), axes: ['neurons.0', 'residual'] }],
+      ['bias', { values: matrix(2, 1, bias), axes: ['neurons.0'] }],
+      ['out', { values: matrix(2, 2, out), axes: ['residual', 'neurons.0'] }],
+    ])
+  const a = encoder([1, 0, 0, 1], [0.1, 0.2], [1, 2, 3, 4])
+  const b = encoder([1, 0, 5, 1], [0.1, 0.2], [1, 2, 3, 6])
+  const average = (name: string, separate: number) => {
+    const separation = leastAlike(a, b, groups, separate)
+    const [x, y] = [a.get(name)!, b.get(name)!]
+    const wide = [
+      widened(x.values, y.values, x.axes, separation, true),
+      widened(y.values, x.values, x.axes, separation, false),
+    ]
+    return Array.from(wide[0]!.data, (value, i) => (value + wide[1]!.data[i]!) / 2)
+  }
+
+  it('keeps the pair apart that is least alike', () => {
+    expect(Array.from(leastAlike(a, b, groups, 0.5).get('neurons.0')!)).toEqual([1])
+    expect(leastAlike(a, b, groups, 0).get('neurons.0')).toHaveLength(0)
+    expect(average('in', 0.5)).toEqual([1, 0, 0, 1, 5, 1])
+    expect(average('bias', 0.5)).toEqual([0.1, 0.2, 0.2])
+    expect(average('out', 0.5)).toEqual([1, 1, 1, 3, 2, 3])
+  })
+
+  it('all apart: the block gives the mean of both blocks', () => {
+    const relu = (x: number) => Math.max(0, x)
+    const run = (
+      width: number,
+      way: readonly number[],
+      bias: readonly number[],
+      out: readonly number[],
+      x: number[],
+    ) => {
+      const hidden = bias.map((start, i) => relu(way[2 * i]! * x[0]! + way[2 * i + 1]! * x[1]! + start))
+      return [0, 1].map((r) => hidden.reduce((sum, h, i) => sum + h * out[r * width + i]!, 0))
+    }
+    const of = (model: typeof a, x: number[]) =>
+      run(
+        2,
+        ...(['in', 'bias', 'out'].map((name) => Array.from(model.get(name)!.values.data)) as [
+          number[],
+          number[],
+          number[],
+        ]),
+        x,
+      )
+    for (const x of [
+      [1, 2],
+      [-0.3, 0.7],
+    ]) {
+      const both = run(4, average('in', 1), average('bias', 1), average('out', 1), x)
+      for (const [r, value] of both.entries()) expect(value).toBeCloseTo((of(a, x)[r]! + of(b, x)[r]!) / 2, 12)
+    }
+  })
+})
+
 describe('matching units', () => {
   it('assigns by inner products', async () => {
     const a = matrix(2, 3, [1, 0, 2, 0, 1, 1])
@@ -137,6 +249,50 @@ describe('matching units', () => {
     for (const [i, x] of (await logitsOf(out)).entries()) expect(x).toBeCloseTo(before[i]!, 5)
     const same = await permuteToMatch(a, { reference: a, out: join(folder, 'same') })
     expect(same.moved).toBe(0)
+  })
+
+  it.each(Object.keys(families) as (keyof typeof families)[])(
+    'keeps the neurons of %s apart that are least alike: both calculate what they did, and their average merges the rest',
+    async (family) => {
+      const [a] = await shuffledPair(family)
+      const stranger = join(folder, `${family}-stranger`)
+      const model = encoderModel(readEncoderConfig(families[family]), { units: 4 })
+      const weights = initialWeights(model, 3)
+      await writeCheckpoint(stranger, {
+        config: { ...families[family] },
+        tensors: model.parameters.map(({ name, shape }) => ({
+          ...{ name, dtype: 'F32' as const, shape: [...shape] },
+          data: weights.get(name)!,
+        })),
+      })
+      const [wideA, wideB] = [join(folder, `${family}-wide-a`), join(folder, `${family}-wide-b`)]
+      const options = { reference: a, out: wideB, referenceOut: wideA }
+      const result = await permuteToMatch(stranger, { ...options, separate: 0.25 })
+      expect(result.separate).toBe(10)
+      for (const [wide, original] of [
+        [wideA, a],
+        [wideB, stranger],
+      ] as const) {
+        const before = await logitsOf(original)
+        for (const [i, x] of (await logitsOf(wide)).entries()) expect(x).toBeCloseTo(before[i]!, 5)
+        const checkpoint = await openCheckpoint(wide)
+        expect(readEncoderConfig(checkpoint.config).intermediateSize).toBe(50)
+        await checkpoint.close()
+      }
+      const matched = join(folder, `${family}-narrow`)
+      await permuteToMatch(stranger, { reference: a, out: matched })
+      const merged = join(folder, `${family}-partial`)
+      await merge([wideA, wideB], { method: linear(), out: merged, head: { kind: 'keep-per-task' } })
+      await expectPartialMerge({ merged, a, matched, neurons: 40, apart: 10 })
+    },
+  )
+
+  it('refuses to keep neurons apart in one encoder only, and shares above 1', async () => {
+    const [a, b] = await shuffledPair('bert')
+    for (const options of [{ separate: 0.5 }, { referenceOut: 'never' }, { separate: 2, referenceOut: 'never' }]) {
+      const work = permuteToMatch(b, { reference: a, out: join(folder, 'never'), ...options })
+      await expect(work).rejects.toMatchObject({ code: 'OPTION_RANGE' })
+    }
   })
 
   it('refuses encoders of another size', async () => {
