@@ -15,7 +15,7 @@ const slotArchitectureSuffix = 'WithEspalierSlots'
 export function classifierConfig(config: EncoderConfig, layout: HeadLayout, tree: LabelTree): Record<string, unknown> {
   const names = Array.from(layout.unitNodes, (node) => formatPath(tree.path(node)))
   const { [slotKey]: _, ...source } = config.source
-  const family = { bert: 'Bert', roberta: 'Roberta', distilbert: 'DistilBert' }[config.family]
+  const family = { bert: 'Bert', roberta: 'Roberta', distilbert: 'DistilBert', gru: 'Gru' }[config.family]
   return {
     ...source,
     architectures: [`${family}${config.slots === undefined ? architectureSuffix : slotArchitectureSuffix}`],

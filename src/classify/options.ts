@@ -12,7 +12,7 @@ export interface TrainOptions extends RunOptions {
   dev?: Dataset
   /** The head. Default: chosen by the number of labels, their depth, labels per row and the encoder; the plan and the record say why. */
   method?: HeadMethod
-  /** `ngram` (default), `mini`, a checkpoint folder, or `hf:ORG/NAME`. */
+  /** `ngram` (default), `mini` or `gru` (from scratch), a checkpoint folder, or `hf:ORG/NAME`. */
   encoder?: string
   /** Folder for the trained model. Without it the model lives in memory only. */
   out?: string

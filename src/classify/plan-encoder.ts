@@ -1,13 +1,13 @@
 /** What training an encoder would cost, from its configuration and the lengths of the texts, without reading a weight. */
 import { join } from 'node:path'
 import { resolveModel } from '../checkpoint/resolve-model.ts'
-import { type EncoderConfig, encoderModel, miniConfig, readEncoderConfig, type SlotConfig } from '../models/index.ts'
+import { type EncoderConfig, encoderModel, readEncoderConfig, type SlotConfig } from '../models/index.ts'
 import { loadTokenizer } from '../text/tokenizer.ts'
 import { fineTuneDefaults, scratchDefaults } from '../train/encoder-job.ts'
 import { readJson } from '../util/json.ts'
 import { defaultMaxLength } from './encoder-scorer.ts'
 import type { TrainOptions } from './options.ts'
-import { miniVocabulary } from './train-encoder.ts'
+import { isScratch, scratchEncoders, scratchVocabulary } from './scratch-encoders.ts'
 
 export interface EncoderPlanInput {
   encoder: string
@@ -46,8 +46,9 @@ export async function planEncoder({
   threads,
   options,
 }: EncoderPlanInput): Promise<TrainingCost> {
-  const mini = encoder === 'mini'
-  const config = mini ? miniConfig({ vocabularySize: miniVocabulary }) : await checkpointConfig(encoder, options)
+  const config = isScratch(encoder)
+    ? scratchEncoders[encoder]({ vocabularySize: scratchVocabulary })
+    : await checkpointConfig(encoder, options)
   const slots = slotsOf(config)
   const model = encoderModel(slots === undefined ? config : { ...config, slots }, { units })
   const sizes = model.parameters.map(({ name, shape }) => ({
@@ -56,7 +57,7 @@ export async function planEncoder({
   }))
   const parameters = sizes.reduce((sum, { size }) => sum + size, 0)
   const table = sizes.find(({ name }) => name === model.tokenTable)!.size
-  const { epochs, batchSize } = mini ? scratchDefaults : fineTuneDefaults
+  const { epochs, batchSize } = isScratch(encoder) ? scratchDefaults : fineTuneDefaults
   const batch = options.batch ?? batchSize
   const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength)
   const lengths = texts.map((text) => Math.min(maxLength, 2 + Math.ceil(text.length / charactersPerToken)))

@@ -9,7 +9,6 @@ import {
   encoderModel,
   initialWeights,
   loadWeights,
-  miniConfig,
   openEncoder,
   readEncoderConfig,
   type SlotConfig,
@@ -32,11 +31,9 @@ import { adjustmentOf } from './logit-adjustment.ts'
 import type { TrainOptions } from './options.ts'
 import { maskedHeadFile } from './run-pretrain.ts'
 import type { Scorer } from './scorer.ts'
+import { isScratch, type ScratchEncoder, scratchEncoders, scratchVocabulary } from './scratch-encoders.ts'
 import type { ScorerTraining } from './train-scorer.ts'
 import type { LabelledTexts } from './training-data.ts'
-
-/** Vocabulary of `mini`: enough for whole words of everyday text, small enough to train on a few thousand rows. */
-export const miniVocabulary = 8000
 
 export interface EncoderStart {
   source: EncoderJob['source']
@@ -147,9 +144,9 @@ async function readSpareTensor(folder: string, name: string, options: RunOptions
   return undefined
 }
 
-/** What training starts from: `mini` with a vocabulary of the training texts, or a checkpoint. */
+/** What training starts from: an encoder from scratch with a vocabulary of the training texts, or a checkpoint. */
 export function encoderStart(encoder: string, texts: readonly string[], options: RunOptions): Promise<EncoderStart> {
-  return encoder === 'mini' ? startMini(texts) : startCheckpoint(encoder, options)
+  return isScratch(encoder) ? startScratch(encoder, texts) : startCheckpoint(encoder, options)
 }
 
 /** The settings of the training loop: those that the caller names, the defaults for the rest. */
@@ -167,9 +164,12 @@ export function loopOptions(defaults: LoopOptions, options: TrainOptions): LoopO
   }
 }
 
-async function startMini(texts: readonly string[]): Promise<EncoderStart> {
-  const tokenizer = await tokenizerFrom(trainWordPiece(texts, { vocabularySize: miniVocabulary }))
-  const config = miniConfig({ vocabularySize: tokenizer.vocabularySize, padTokenId: tokenizer.padId })
+async function startScratch(encoder: ScratchEncoder, texts: readonly string[]): Promise<EncoderStart> {
+  const tokenizer = await tokenizerFrom(trainWordPiece(texts, { vocabularySize: scratchVocabulary }))
+  const config = scratchEncoders[encoder]({
+    vocabularySize: tokenizer.vocabularySize,
+    padTokenId: tokenizer.padId,
+  })
   return { source: { config }, config, tokenizer, defaults: scratchDefaults }
 }
 

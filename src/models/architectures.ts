@@ -2,12 +2,14 @@
 import { bert } from './bert.ts'
 import { distilbert } from './distilbert.ts'
 import type { EncoderConfig, EncoderFamily, EncoderModel, HeadOptions } from './encoder.ts'
+import { gru } from './gru.ts'
 import { roberta } from './roberta.ts'
 
 const architectures: Record<EncoderFamily, (config: EncoderConfig, options?: HeadOptions) => EncoderModel> = {
   bert,
   roberta,
   distilbert,
+  gru,
 }
 
 /**

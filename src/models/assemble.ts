@@ -15,6 +15,7 @@ import {
   sumDim,
   type Tensor,
 } from '../graph/index.ts'
+import { InputError } from '../util/errors.ts'
 import {
   denseSpecs,
   firstTokens,
@@ -34,9 +35,12 @@ import { type LayerPrompts, promptsOf, slotHead } from './slots/index.ts'
 export interface Architecture {
   /** Prefix of the embedding modules, such as `bert.embeddings`. */
   readonly embeddings: string
-  layer(index: number): LayerNames
+  /** Names of a layer of attention; none with a `body`. */
+  layer?(index: number): LayerNames
   /** Whether the attention output has dropout of its own. */
   readonly attentionOutputDropout: boolean
+  /** In place of positions and layers of attention; the head then reads the mean over the tokens. */
+  readonly body?: Body
   /** Name of the last linear map. */
   readonly classifier: string
   /** Parameters of the modules between the first token's state and the classifier. */
@@ -45,24 +49,42 @@ export interface Architecture {
   head(m: Modules, first: Tensor): Tensor
 }
 
+/** What makes states of tokens where layers of attention do not. */
+export interface Body {
+  specs(config: EncoderConfig): ParameterSpec[]
+  /** From the embeddings of tokens to their states, both [B, S, hidden]; `mask` is 1 for tokens, 0 for padding, [B, S]. */
+  states(m: Modules, embeddings: Tensor, mask: Tensor): Tensor
+}
+
 /** An encoder with an optional classifier. */
 export function assemble(architecture: Architecture, config: EncoderConfig, options: HeadOptions = {}): EncoderModel {
   const { units = 0, pooling = 'head' } = options
-  const { embeddings, classifier } = architecture
+  const { embeddings, classifier, body } = architecture
   const { hiddenSize, positionOffset, maxLength, tokenTypes } = config
   const tokenTable = `${embeddings}.word_embeddings.weight`
   const slots = units > 0 && config.slots !== undefined ? slotHead(config.slots) : undefined
   const prefix = slots?.prefix ?? 0
   const prompts = slots?.prompts ?? []
-  const layers = Array.from({ length: config.layers }, (_, i) => architecture.layer(i))
+  if (body && prompts.length > 0)
+    throw new InputError('METHOD_ENCODER', `A ${config.family} encoder has no layers that prompts could stand in`, {
+      where: { key: 'encoder' },
+      help: 'choose a transformer: --encoder mini, DIR or hf:ORG/NAME',
+    })
+  const layers = Array.from({ length: architecture.layer ? config.layers : 0 }, (_, i) => architecture.layer!(i))
   const parameters = [
     tableSpec(`${embeddings}.word_embeddings`, config.vocabularySize, hiddenSize, true),
-    tableSpec(`${embeddings}.position_embeddings`, maxLength + positionOffset, hiddenSize),
-    ...(tokenTypes > 0 ? [tableSpec(`${embeddings}.token_type_embeddings`, tokenTypes, hiddenSize)] : []),
-    ...normSpecs(`${embeddings}.LayerNorm`, hiddenSize),
-    ...layers.flatMap((names) => layerSpecs(names, config)),
+    ...(body ? body.specs(config) : transformerSpecs()),
     ...headSpecs(),
   ]
+
+  function transformerSpecs(): ParameterSpec[] {
+    return [
+      tableSpec(`${embeddings}.position_embeddings`, maxLength + positionOffset, hiddenSize),
+      ...(tokenTypes > 0 ? [tableSpec(`${embeddings}.token_type_embeddings`, tokenTypes, hiddenSize)] : []),
+      ...normSpecs(`${embeddings}.LayerNorm`, hiddenSize),
+      ...layers.flatMap((names) => layerSpecs(names, config)),
+    ]
+  }
 
   function headSpecs(): ParameterSpec[] {
     if (units === 0) return []
@@ -96,37 +118,22 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     const floatMask = cast(mask, 'float32')
 
     const rows = mode === 'rows' ? tokens : gather(m.parameters.get(tokenTable)!, tokens)
-    const positions = slice(m.weight(`${embeddings}.position_embeddings`), 0, positionOffset, 'S')
-    const types = tokenTypes > 0 ? slice(m.weight(`${embeddings}.token_type_embeddings`), 0, 0, 1) : undefined
     // Prompts stand at places that the batch leaves empty behind the first token.
     const prompted = prefix > 0 ? add(rows, pad(m.weight('slots.prefix'), 0, 1, 'S')) : rows
-    const embedded = add(prompted, types ? add(positions, types) : positions)
-    const normal = m.norm(reshape(embedded, ['B*S', hiddenSize]), `${embeddings}.LayerNorm`)
-    let x = m.dropout(normal, config.hiddenDropout, embeddings)
+    const all = wantHidden || slots !== undefined || pooling === 'mean'
+    const { states, prompts: promptStates } = body
+      ? { states: body.states(m, m.dropout(prompted, config.hiddenDropout, embeddings), floatMask), prompts: [] }
+      : transformerStates(m, prompted, floatMask, all ? 'all' : 'first')
+    const hidden = body || all ? reshape(states, ['B', 'S', hiddenSize]) : undefined
 
-    const penalty = reshape(mul(sub(floatMask, 1), 1e9), ['B', 1, 1, 'S'])
-    const masks = { all: expand(penalty, ['B', 1, 'S', 'S']), first: penalty }
-    const last: Positions = wantHidden || slots || pooling === 'mean' ? 'all' : 'first'
-    const promptStates: Tensor[] = []
-    for (const [index, names] of layers.entries()) {
-      const positions = index === layers.length - 1 ? last : 'all'
-      const prompt = prompts.find(({ layer }) => layer === index)
-      if (prompt) {
-        const { states, tokens } = promptedLayer(m, names, x, penalty, prompt, architecture.attentionOutputDropout)
-        promptStates.push(states)
-        x = tokens
-        continue
-      }
-      x = transformerLayer(m, names, x, masks[positions], positions, architecture.attentionOutputDropout)
-    }
-    const hidden = last === 'all' ? reshape(x, ['B', 'S', hiddenSize]) : undefined
-
-    const first = hidden ? firstTokens(x) : x
-    const read = pooling === 'mean' ? meanOverTokens(hidden!, floatMask) : first
+    const read = pooling === 'mean' || body ? meanOverTokens(hidden!, floatMask) : hidden ? firstTokens(states) : states
     const pooled = units > 0 && !slots && pooling === 'head' ? architecture.head(m, read) : read
     const ids = mode === 'ids' ? tokens : slots?.readsIds ? graph.input('token_ids', 'int64', ['B', 'S']) : undefined
-    const slotStates = { hidden: hidden!, mask: floatMask, ...(ids ? { ids } : {}), prompts: promptStates }
-    const scores = slots?.build(m, slotStates, units)
+    const scores = slots?.build(
+      m,
+      { hidden: hidden!, mask: floatMask, ...(ids ? { ids } : {}), prompts: promptStates },
+      units,
+    )
     const logits =
       scores?.logits ??
       (units > 0 ? m.classify(m.dropout(pooled, config.classifierDropout, classifier), classifier) : undefined)
@@ -143,6 +150,30 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
       readout: scores?.readout,
       parameters: m.parameters,
     }
+  }
+
+  /** States [B*S, hidden], or of the first tokens alone, [B, hidden]; and what layers made of their prompts. */
+  function transformerStates(m: Modules, rows: Tensor, mask: Tensor, last: Positions) {
+    const positions = slice(m.weight(`${embeddings}.position_embeddings`), 0, positionOffset, 'S')
+    const types = tokenTypes > 0 ? slice(m.weight(`${embeddings}.token_type_embeddings`), 0, 0, 1) : undefined
+    const embedded = add(rows, types ? add(positions, types) : positions)
+    const normal = m.norm(reshape(embedded, ['B*S', hiddenSize]), `${embeddings}.LayerNorm`)
+    let x = m.dropout(normal, config.hiddenDropout, embeddings)
+    const penalty = reshape(mul(sub(mask, 1), 1e9), ['B', 1, 1, 'S'])
+    const masks = { all: expand(penalty, ['B', 1, 'S', 'S']), first: penalty }
+    const promptStates: Tensor[] = []
+    for (const [index, names] of layers.entries()) {
+      const positions = index === layers.length - 1 ? last : 'all'
+      const prompt = prompts.find(({ layer }) => layer === index)
+      if (prompt) {
+        const { states, tokens } = promptedLayer(m, names, x, penalty, prompt, architecture.attentionOutputDropout)
+        promptStates.push(states)
+        x = tokens
+        continue
+      }
+      x = transformerLayer(m, names, x, masks[positions], positions, architecture.attentionOutputDropout)
+    }
+    return { states: x, prompts: promptStates }
   }
 
   return { config, prefix, readsIds: slots?.readsIds ?? false, head: { units, pooling }, parameters, tokenTable, build }

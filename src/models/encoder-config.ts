@@ -11,6 +11,7 @@ const families: Record<string, EncoderFamily> = {
   'xlm-roberta': 'roberta',
   camembert: 'roberta',
   distilbert: 'distilbert',
+  gru: 'gru',
 }
 
 const activations: Record<string, Activation> = {
@@ -63,6 +64,15 @@ const distilbertSchema = v.object({
   pad_token_id: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0)))),
 })
 
+const gruSchema = v.object({
+  ...common,
+  hidden_size: size(128),
+  num_hidden_layers: size(1),
+  hidden_dropout_prob: rate(0.1),
+  classifier_dropout: v.optional(v.nullable(v.pipe(v.number(), v.minValue(0), v.ltValue(1)))),
+  pad_token_id: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0)))),
+})
+
 /**
  * The configuration of an encoder.
  * @param json a parsed config.json.
@@ -85,7 +95,12 @@ export function readEncoderConfig(json: Readonly<Record<string, unknown>>, file 
       },
     )
   }
-  const config = family === 'distilbert' ? fromDistilbert(json, file) : fromBert(json, file, family)
+  const config =
+    family === 'distilbert'
+      ? fromDistilbert(json, file)
+      : family === 'gru'
+        ? fromGru(json, file)
+        : fromBert(json, file, family)
   if (config.hiddenSize % config.heads !== 0)
     throw new InputError(
       'CONFIG_HEADS',
@@ -171,6 +186,37 @@ function fromDistilbert(json: Readonly<Record<string, unknown>>, file: string): 
     hiddenDropout: c.dropout,
     attentionDropout: c.attention_dropout,
     classifierDropout: c.seq_classif_dropout,
+    initializerRange: c.initializer_range,
+    padTokenId: c.pad_token_id ?? 0,
+    source: json,
+  }
+}
+
+function fromGru(json: Readonly<Record<string, unknown>>, file: string): EncoderConfig {
+  const c = parse(gruSchema, json, file)
+  if (c.hidden_size % 2 !== 0)
+    throw new InputError(
+      'CONFIG_VALUE',
+      `Expected an even hidden_size, half for each direction, received ${c.hidden_size}`,
+      {
+        where: { file, key: 'hidden_size' },
+      },
+    )
+  return {
+    family: 'gru',
+    vocabularySize: c.vocab_size,
+    hiddenSize: c.hidden_size,
+    layers: c.num_hidden_layers,
+    heads: 1,
+    intermediateSize: 0,
+    maxLength: c.max_position_embeddings,
+    positionOffset: 0,
+    tokenTypes: 0,
+    activation: 'tanh',
+    layerNormEpsilon: 1e-12,
+    hiddenDropout: c.hidden_dropout_prob,
+    attentionDropout: 0,
+    classifierDropout: c.classifier_dropout ?? c.hidden_dropout_prob,
     initializerRange: c.initializer_range,
     padTokenId: c.pad_token_id ?? 0,
     source: json,

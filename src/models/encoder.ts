@@ -5,7 +5,7 @@
 import type { Graph, Tensor } from '../graph/index.ts'
 import type { SlotConfig } from './slots/slot-config.ts'
 
-export type EncoderFamily = 'bert' | 'roberta' | 'distilbert'
+export type EncoderFamily = 'bert' | 'roberta' | 'distilbert' | 'gru'
 export type Activation = 'gelu' | 'gelu_new' | 'relu' | 'tanh' | 'silu'
 
 /** The numbers that fix an encoder's shape and behaviour, from a Hugging Face config.json. */
