@@ -1,5 +1,6 @@
 /** The files of a model folder where there is no file system: fetched from a URL, or given as they are. */
 import { readSafetensorsBytes, type SafetensorsBytes } from '../checkpoint/safetensors-bytes.ts'
+import { findHomes, indexFileName, parseShardIndex } from '../checkpoint/shard-index.ts'
 import { InputError, RunError, throwIfAborted } from '../util/errors.ts'
 import { decodeUtf8, parseJson } from '../util/parse-json.ts'
 import type { RunOptions } from '../util/progress.ts'
@@ -97,13 +98,45 @@ export async function needJsonFile(files: ModelFiles, name: string): Promise<Rec
   })
 }
 
-/** The weights. Throws InputError `MODEL_FORMAT` if there is no model.safetensors. */
+/**
+ * The weights: one file, or shards with an index.
+ * @throws InputError `MODEL_FORMAT` if there are none, `SHARD_INDEX`, `SHARD_MISSING`, `SHARD_MISMATCH`, `SAFETENSORS_...`.
+ */
 export async function readWeights(files: ModelFiles): Promise<SafetensorsBytes & { folder: string }> {
   const bytes = await files.bytes('model.safetensors')
-  if (bytes === undefined)
-    throw new InputError('MODEL_FORMAT', 'The folder holds no model.safetensors', {
+  if (bytes !== undefined)
+    return { folder: files.place, ...readSafetensorsBytes(bytes, `${files.place} model.safetensors`) }
+  const index = await files.bytes(indexFileName)
+  if (index === undefined)
+    throw new InputError('MODEL_FORMAT', 'The folder holds no model.safetensors, and no index of several files', {
       where: { file: files.place },
-      help: 'weights in several files cannot be opened in a browser: save the model in one',
+      help: 'give the address of a folder with weights in the safetensors format',
     })
-  return { folder: files.place, ...readSafetensorsBytes(bytes, `${files.place} model.safetensors`) }
+  return { folder: files.place, ...(await readShards(files, index)) }
+}
+
+async function readShards(files: ModelFiles, index: Uint8Array): Promise<SafetensorsBytes> {
+  const file = `${files.place} ${indexFileName}`
+  const map = parseShardIndex(decodeUtf8(index, file), file)
+  const shards = await Promise.all(
+    [...new Set(map.values())].sort().map(async (name) => {
+      const bytes = await files.bytes(name)
+      if (bytes === undefined)
+        throw new InputError('SHARD_MISSING', `The shard ${name} is missing`, {
+          where: { file },
+          help: 'put all files of the folder where the page can fetch them',
+        })
+      return { file: name, ...readSafetensorsBytes(bytes, `${files.place} ${name}`) }
+    }),
+  )
+  const homes = findHomes(file, map, shards)
+  return {
+    tensors: new Map([...homes].map(([name, shard]) => [name, shard.tensors.get(name)!])),
+    async read(name) {
+      const home = homes.get(name)
+      if (!home)
+        throw new InputError('TENSOR_MISSING', `The files have no tensor "${name}"`, { where: { file, tensor: name } })
+      return home.read(name)
+    },
+  }
 }

@@ -1,48 +1,16 @@
 /** Sharded checkpoints as Hugging Face writes them: `model-00001-of-00003.safetensors` and an index that maps each tensor to its file. */
 import { open, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { tensorBytes } from '../tensor/dtypes.ts'
 import { InputError, systemError } from '../util/errors.ts'
 import { decodeUtf8 } from '../util/json.ts'
-import { JsonReader } from './json-reader.ts'
 import { openSafetensors, type SafetensorsFile } from './safetensors-file.ts'
 import { maxHeaderBytes, type TensorInfo, type TensorSpec } from './safetensors-header.ts'
+import { findHomes, indexFault, parseShardIndex } from './shard-index.ts'
 
-function indexFault(file: string, message: string, key?: string): InputError {
-  return new InputError('SHARD_INDEX', message, {
-    where: { file, ...(key === undefined ? {} : { key: key.slice(0, 200) }) },
-    help: 'fetch or save the checkpoint again',
-  })
-}
-
-/** Reads an index: the file of each tensor, by name. Shards must lie beside their index, whatever it says. */
+/** Reads an index: the file of each tensor, by name. */
 export async function readShardIndex(file: string): Promise<Map<string, string>> {
-  const text = decodeUtf8(await readSmall(file), file)
-  const reader = new JsonReader(text, (message, offset) => {
-    throw indexFault(file, `The shard index is malformed: ${message}, at byte ${offset.toLocaleString('en-US')}`)
-  })
-  let map: Map<string, string> | undefined
-  reader.object((key) => {
-    if (key !== 'weight_map') return reader.skip(32)
-    if (map) reader.refuse('"weight_map" stands twice')
-    const found = new Map<string, string>()
-    reader.object((tensor) => {
-      if (found.has(tensor)) throw indexFault(file, 'The index names a tensor twice', tensor)
-      const shard = reader.string()
-      if (!/^[^/\\:]+\.safetensors$/.test(shard) || shard.includes('\0'))
-        throw indexFault(
-          file,
-          `Expected the name of a .safetensors file beside the index, received ${JSON.stringify(shard.slice(0, 120))}`,
-          tensor,
-        )
-      found.set(tensor, shard)
-    })
-    map = found
-  })
-  reader.end()
-  if (!map) throw indexFault(file, 'The index has no "weight_map"')
-  if (map.size === 0) throw indexFault(file, 'The index lists no tensors')
-  return map
+  return parseShardIndex(decodeUtf8(await readSmall(file), file), file)
 }
 
 async function readSmall(file: string): Promise<Uint8Array> {
@@ -60,6 +28,8 @@ async function readSmall(file: string): Promise<Uint8Array> {
     throw systemError(error) ?? error
   }
 }
+
+export { indexFileName } from './shard-index.ts'
 
 /** Opens every shard of an index and checks that each tensor is where the index says. */
 export async function openShards(
@@ -90,41 +60,6 @@ export async function openShards(
   }
 }
 
-function findHomes(
-  indexFile: string,
-  map: Map<string, string>,
-  files: SafetensorsFile[],
-): Map<string, SafetensorsFile> {
-  const homes = new Map<string, SafetensorsFile>()
-  for (const file of files)
-    for (const name of file.tensors.keys()) {
-      const other = homes.get(name)
-      if (other)
-        throw new InputError(
-          'SHARD_MISMATCH',
-          `Two shards hold this tensor: ${basename(other.file)} and ${basename(file.file)}`,
-          {
-            where: { file: indexFile, tensor: name },
-            help: 'save the checkpoint again',
-          },
-        )
-      homes.set(name, file)
-    }
-  for (const [name, shard] of map) {
-    const home = homes.get(name)
-    if (!home || basename(home.file) !== shard)
-      throw new InputError(
-        'SHARD_MISMATCH',
-        `The index puts this tensor in ${shard}, ${home ? `it is in ${basename(home.file)}` : 'no shard has it'}`,
-        {
-          where: { file: indexFile, tensor: name },
-          help: 'the index and the shards are of different versions: fetch or save the checkpoint again',
-        },
-      )
-  }
-  return homes
-}
-
 /** The tensors of each file to write, filled in the given order up to `maxBytes`; a tensor larger than that has a file of its own. */
 export function planShards<Spec extends TensorSpec>(
   specs: Iterable<Spec>,
@@ -148,8 +83,6 @@ export function planShards<Spec extends TensorSpec>(
     specs: group,
   }))
 }
-
-export const indexFileName = 'model.safetensors.index.json'
 
 /** The text of `model.safetensors.index.json`. */
 export function shardIndex(

@@ -29,3 +29,10 @@ export const browserArguments = [
   '--disable-component-update',
   '--disable-sync',
 ]
+
+/** The same with WebGPU, on SwiftShader where there is no graphics card. */
+export const gpuArguments = [
+  ...browserArguments.filter((argument) => argument !== '--disable-gpu'),
+  '--enable-unsafe-webgpu',
+  '--enable-unsafe-swiftshader',
+]

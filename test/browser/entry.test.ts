@@ -8,6 +8,8 @@ import type * as Espalier from '../../src/browser/index.ts'
 import { zipFiles } from '../../src/browser/index.ts'
 import { openClassifier } from '../../src/browser/open.ts'
 import { trainHere } from '../../src/browser/train.ts'
+import { readSafetensorsBytes } from '../../src/checkpoint/safetensors-bytes.ts'
+import { writeSafetensors } from '../../src/checkpoint/write-safetensors.ts'
 import { loadClassifier } from '../../src/classify/load-classifier.ts'
 import type { Prediction } from '../../src/classify/options.ts'
 import { predict } from '../../src/classify/predict.ts'
@@ -101,6 +103,30 @@ describe('without a browser', () => {
       await model.close()
       await rm(again, { recursive: true })
     }
+  })
+
+  test('weights in several files are read as from one', async () => {
+    const sharded = join(folder, 'sharded')
+    const whole = await filesOf(miniFolder)
+    await mkdir(sharded)
+    for (const [name, bytes] of whole) if (name !== 'model.safetensors') await writeFile(join(sharded, name), bytes)
+    const weights = readSafetensorsBytes(whole.get('model.safetensors')!, 'model.safetensors')
+    const names = [...weights.tensors.keys()]
+    const halves = [names.slice(0, 10), names.slice(10)]
+    const map: Record<string, string> = {}
+    for (const [half, own] of halves.entries()) {
+      const file = `model-0000${half + 1}-of-00002.safetensors`
+      for (const name of own) map[name] = file
+      const entries = own.map((name) => ({ ...weights.tensors.get(name)!, data: () => weights.read(name) }))
+      await writeSafetensors(join(sharded, file), entries)
+    }
+    await writeFile(join(sharded, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
+    const model = await openClassifier(await filesOf(sharded))
+    expect(await model.predict(texts)).toEqual(await openClassifier(whole).then((one) => one.predict(texts)))
+    await model.close()
+    const files = await filesOf(sharded)
+    files.delete('model-00002-of-00002.safetensors')
+    await expect(openClassifier(files)).rejects.toMatchObject({ code: 'SHARD_MISSING' })
   })
 
   test('bad folders are refused with typed errors', async () => {
@@ -292,7 +318,6 @@ describe.skipIf(!executablePath)('in headless Chromium', () => {
     )
     const third = Math.floor(losses.length / 3)
     expect(mean(losses.slice(-third))).toBeLessThan(0.95 * mean(losses.slice(0, third)))
-    const { readSafetensorsBytes } = await import('../../src/checkpoint/safetensors-bytes.ts')
     const tensorsOf = (bytes: string) => readSafetensorsBytes(Buffer.from(bytes, 'base64'), 'model.safetensors')
     const [a, b] = [tensorsOf(before), tensorsOf(after)]
     const same = async (name: string) => Buffer.compare(await a.read(name), await b.read(name)) === 0
