@@ -2,12 +2,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { evaluate } from '../classify/evaluate.ts'
 import { loadTasks } from '../classify/load-tasks.ts'
 import { pretrain } from '../classify/pretrain.ts'
 import { train } from '../classify/train.ts'
 import { datasetOf } from '../data/dataset.ts'
 import { merge } from '../merge/merge.ts'
 import { linear } from '../merge/methods/linear.ts'
+import { recordedTasks } from '../serve/studio/merge-record.ts'
 import { align } from './align.ts'
 import { ftClassifier } from './methods/ft-classifier.ts'
 
@@ -52,6 +54,53 @@ describe('align', () => {
     const model = await loadTasks(at('aligned'))
     expect(model.classifier('colour').tree.size).toBe(4)
     await model.close()
+  })
+
+  it('scores expert, merged and aligned model on the other rows, and writes it where the studio looks', async () => {
+    const data = { colour: datasetOf(rows.colour), animal: datasetOf(rows.animal) }
+    const { tasks } = await align(at('merged'), data, { method: ftClassifier({ shots: 8 }), out: at('scored') })
+    const model = await loadTasks(at('scored'))
+    const record = JSON.parse(await readFile(at('scored/espalier.json'), 'utf8'))
+    expect(record.verb).toBe('merge')
+    expect(record.inputs.length).toBe(2)
+    for (const { task, scores } of tasks) {
+      expect(Object.keys(scores!)).toEqual(['specialist', 'merged', 'aligned'])
+      expect(scores!.specialist.accuracy).toBeGreaterThan(0.9)
+      expect(scores!.aligned.ece!).toBeGreaterThanOrEqual(0)
+      expect(record.tasks[task].accuracy).toEqual({
+        specialist: scores!.specialist.accuracy,
+        merged: scores!.merged.accuracy,
+        aligned: scores!.aligned.accuracy,
+      })
+    }
+    expect(recordedTasks(record).length).toBe(4)
+    await model.close()
+  })
+
+  it('scores what evaluate scores, and hierarchical F1 where there is a tree', async () => {
+    const deep = rows.colour.map(({ text, labels: [[name]] }) => ({ text, labels: [['seen', name!]] }))
+    const options = { encoder: at('base'), epochs: 6, lr: 5e-3, threads: 1, maxLength: 16 }
+    await (await train(datasetOf(deep), { ...options, out: at('deep') })).close()
+    await merge([at('deep'), at('animal')], { method: linear(), out: at('merged-deep'), threads: 1 })
+    const test = datasetOf(deep)
+    const data = { deep: test }
+    const { tasks } = await align(at('merged-deep'), data, { test: data, out: at('aligned-deep') })
+    const scores = tasks[0]!.scores!
+    for (const [folder, found] of [
+      [at('merged-deep'), scores.merged],
+      [at('aligned-deep'), scores.aligned],
+    ] as const) {
+      const model = await loadTasks(folder)
+      const { metrics } = await evaluate(model.classifier('deep'), test)
+      expect(found.accuracy).toBeCloseTo(metrics.exactPath, 10)
+      expect(found.hierarchicalF1!).toBeCloseTo(metrics.hierarchical.f1, 10)
+      expect(found.ece!).toBeCloseTo(metrics.ece!, 4)
+      await model.close()
+    }
+    const other = { ...data, animal: test }
+    await expect(align(at('merged-deep'), data, { test: other, out: at('never') })).rejects.toMatchObject({
+      code: 'TASK_UNKNOWN',
+    })
   })
 
   it('gives equal bytes for equal seeds, other ones for other texts', async () => {

@@ -14,6 +14,7 @@ import type { AlignOptions, AlignResult, TaskAlignment } from './align.ts'
 import { logitsOf } from './distill-head.ts'
 import { ftClassifier } from './methods/ft-classifier.ts'
 import { type LinearHead, procrustes } from './procrustes.ts'
+import { openJudge, type TaskScores } from './task-scores.ts'
 import { openVectors, readOwnHead, readTaskHead, type TaskHead } from './task-vectors.ts'
 
 /** Other texts measured on at most. */
@@ -28,39 +29,57 @@ export async function runAlign(
   const { method = ftClassifier(), seed = 0, threads = 1 } = options
   await checkOutputFolder(options.out, options.force)
   const experts = await expertsOf(folder, Object.keys(data), options.experts)
+  for (const task of Object.keys(options.test ?? {}))
+    if (!(task in data))
+      throw new InputError('TASK_UNKNOWN', `There are rows to measure task "${task}" on, and none to align it with`, {
+        help: `tasks: ${Object.keys(data).join(', ')}`,
+      })
   const run = { ...(options.signal ? { signal: options.signal } : {}) }
   const kernels = await MatrixKernels.open()
   const merged = await openVectors(folder, { ...run, threads })
   const aligned: { task: string; before: TaskHead; head: LinearHead }[] = []
   const reports: TaskAlignment[] = []
+  const started = performance.now()
   try {
     for (const [done, [task, rows]] of Object.entries(data).entries()) {
       throwIfAborted(options.signal)
       options.onProgress?.({ step: 'align', done, total: experts.size, unit: 'tasks' })
       const before = await readTaskHead(folder, task)
-      const { shots, others } = await drawTexts(rows, method.shots, seed, task)
+      const judge = await openJudge(join(folder, 'heads', task))
+      const drawn = await drawTexts(rows, method.shots, seed, task)
+      const others = options.test?.[task] ? await labelledTexts(options.test[task], task) : drawn.others
+      const gold = others.map(({ paths, at }) => paths.map((path) => judge.tree.resolve(path, at)))
       const expert = await openVectors(experts.get(task)!, { ...run, threads })
       try {
         const own = await readOwnHead(experts.get(task)!)
-        const vectors = async (texts: readonly string[]) => ({
-          merged: await merged.vectors(texts, before.maxLength, run),
-          expert: await expert.vectors(texts, before.maxLength, run),
-        })
-        const few = await vectors(shots)
-        checkFit(before.head, own, few.merged, experts.get(task)!)
-        const { normalisation } = before
-        const head = method.align({ head: own, normalisation, ...few, kernels }, run)
-        const fit = procrustes(kernels, few.merged, few.expert)
+        const begun = performance.now()
+        const vectors = async (part: readonly LabelledText[]) => {
+          const texts = part.map(({ text }) => text)
+          return {
+            merged: await merged.vectors(texts, before.maxLength, run),
+            expert: await expert.vectors(texts, before.maxLength, run),
+          }
+        }
+        const few = await vectors(drawn.shots)
         const more = others.length > 0 ? await vectors(others) : undefined
-        const choices = (z: Matrix, h: LinearHead) => bestUnits(logitsOf(kernels, z, h))
-        const agreement = (h: LinearHead) => more && share(choices(more.merged, h), choices(more.expert, own))
+        checkFit(before.head, own, few.merged, experts.get(task)!)
+        const read = performance.now()
+        const head = method.align({ head: own, normalisation: before.normalisation, ...few, kernels }, run)
+        const fitted = performance.now()
+        const fit = procrustes(kernels, few.merged, few.expert)
+        const logits = more && {
+          specialist: logitsOf(kernels, more.expert, own),
+          merged: logitsOf(kernels, more.merged, before.head),
+          aligned: logitsOf(kernels, more.merged, head),
+        }
         reports.push({
           task,
-          texts: shots.length,
+          texts: drawn.shots.length,
           otherTexts: others.length,
-          ...(more ? { agreementBefore: agreement(before.head)!, agreementAfter: agreement(head)! } : {}),
+          ...(logits ? comparison(logits, (z) => judge.scores(z, gold)) : {}),
           distance: fit.before,
           distanceRotated: fit.residual,
+          seconds: { vectors: (read - begun) / 1000, fit: (fitted - read) / 1000 },
         })
         aligned.push({ task, before, head })
       } finally {
@@ -70,23 +89,23 @@ export async function runAlign(
   } finally {
     await merged.close()
   }
+  const seconds = (performance.now() - started) / 1000
   await writeFolderAtomic(options.out, { force: options.force ?? false }, async (target) => {
     await cp(folder, target, { recursive: true })
     for (const { task, before, head } of aligned) await writeHead(join(target, 'heads', task), before, head)
-    const record = {
+    const before = (await readJson(join(folder, recordFile)).catch(() => ({}))) as Record<string, unknown>
+    await writeRecord(target, before, {
       espalier: version,
-      verb: 'align',
       ...(options.command === undefined ? {} : { command: options.command }),
       method: { name: method.name, options: method.options },
       seed,
       model: folder,
       experts: Object.fromEntries(experts),
       tasks: reports,
-      merge: await readJson(join(folder, recordFile)).catch(() => undefined),
-    }
-    await writeFile(join(target, recordFile), `${JSON.stringify(record, null, 2)}\n`)
+      seconds,
+    })
   })
-  return { folder: options.out, tasks: reports }
+  return { folder: options.out, method: { name: method.name, options: method.options }, seed, tasks: reports, seconds }
 }
 
 async function writeHead(folder: string, { names }: TaskHead, { weight, bias }: LinearHead): Promise<void> {
@@ -102,27 +121,76 @@ async function writeHead(folder: string, { names }: TaskHead, { weight, bias }: 
   ])
 }
 
-/** The first `shots` texts of each label in a drawn order, and the others. */
+/** What the record says: that of the merge, which stays what it is, and what alignment did to it; figures of each task under `tasks`. */
+async function writeRecord(
+  folder: string,
+  before: Record<string, unknown>,
+  align: Record<string, unknown> & { tasks: readonly TaskAlignment[] },
+): Promise<void> {
+  const named = Object.entries({ accuracy: 'accuracy', hierarchicalF1: 'hierarchical F1', ece: 'calibration error' })
+  const tasks = Object.fromEntries(
+    align.tasks.flatMap(({ task, scores }) => {
+      if (!scores) return []
+      const figures = named.flatMap(([key, figure]) => {
+        const moments = Object.entries(scores).map(([when, values]) => [when, values[key as keyof TaskScores]])
+        return moments.some(([, value]) => value === undefined) ? [] : [[figure, Object.fromEntries(moments)]]
+      })
+      return [[task, Object.fromEntries(figures)]]
+    }),
+  )
+  const record = before['verb'] === 'merge' ? { ...before, tasks, align } : { ...align, verb: 'align', tasks, align }
+  await writeFile(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`)
+}
+
+type Logits = Readonly<Record<'specialist' | 'merged' | 'aligned', Matrix>>
+
+/** Agreement with the expert before and after, and what all three score. */
+function comparison(
+  { specialist, merged, aligned }: Logits,
+  scores: (logits: Matrix) => TaskScores,
+): Pick<TaskAlignment, 'agreementBefore' | 'agreementAfter' | 'scores'> {
+  const choices = bestUnits(specialist)
+  return {
+    agreementBefore: share(bestUnits(merged), choices),
+    agreementAfter: share(bestUnits(aligned), choices),
+    scores: { specialist: scores(specialist), merged: scores(merged), aligned: scores(aligned) },
+  }
+}
+
+interface LabelledText {
+  readonly text: string
+  readonly paths: readonly (readonly string[])[]
+  readonly at: { file: string; line: number }
+}
+
+/** The rows of a data set that have a label. */
+async function labelledTexts(data: Dataset, task: string): Promise<LabelledText[]> {
+  const rows: LabelledText[] = []
+  for await (const { text, labels, file, line } of data)
+    if (labels.length > 0) rows.push({ text, paths: labels, at: { file, line } })
+  if (rows.length === 0)
+    throw new InputError('DATA_EMPTY', `There is no labelled text for task ${task}`, { where: { file: data.files[0] } })
+  return rows
+}
+
+/** The first `shots` texts of each label (a row's first) in a drawn order, and the others. */
 async function drawTexts(
   data: Dataset,
   shots: number,
   seed: number,
   task: string,
-): Promise<{ shots: string[]; others: string[] }> {
-  const rows: { text: string; label: string }[] = []
-  for await (const { text, labels } of data)
-    for (const path of labels.slice(0, 1)) rows.push({ text, label: JSON.stringify(path) })
-  if (rows.length === 0)
-    throw new InputError('DATA_EMPTY', `There is no labelled text for task ${task}`, { where: { file: data.files[0] } })
+): Promise<{ shots: LabelledText[]; others: LabelledText[] }> {
+  const rows = await labelledTexts(data, task)
   const counts = new Map<string, number>()
-  const chosen: string[] = []
-  const others: string[] = []
+  const chosen: LabelledText[] = []
+  const others: LabelledText[] = []
   for (const i of permutation(rows.length, random(seed, 'align', task))) {
-    const { text, label } = rows[i]!
+    const row = rows[i]!
+    const label = JSON.stringify(row.paths[0])
     const count = counts.get(label) ?? 0
     counts.set(label, count + 1)
-    if (count < shots) chosen.push(text)
-    else if (others.length < mostOthers) others.push(text)
+    if (count < shots) chosen.push(row)
+    else if (others.length < mostOthers) others.push(row)
   }
   return { shots: chosen, others }
 }

@@ -76,7 +76,7 @@ async function runAlign(model: string, source: string, flags: AlignFlags, sessio
     ...(force === undefined ? {} : { force }),
   })
   session.settle()
-  if (session.json) return session.printJson({ method: { name: method.name, options: method.options }, ...result })
+  if (session.json) return session.printJson(result)
   await session.print(
     ...alignmentLines(result.tasks, session),
     `model  ${result.folder}`,
