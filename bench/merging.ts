@@ -48,9 +48,7 @@ const command = `npx tsx bench/merging.ts --size ${size}${Object.entries(typed)
 
 const studies: Study[] = []
 for (const seed of numbers(flags.seeds))
-  studies.push(
-    await Study.open(seed, { ...shared, multiTask: flags['multi-task'], data: flags.data, cache: flags.cache, say }),
-  )
+  studies.push(await Study.open(seed, { ...shared, data: flags.data, cache: flags.cache, say }))
 
 const wanted = flags.methods?.split(',')
 const outcomes = new Map<Candidate, Outcome[]>()
@@ -91,4 +89,9 @@ if (best) {
     curve = { method: candidate.name, values }
     await publish()
   }
+}
+
+for (const study of flags['multi-task'] ? studies : []) {
+  await study.openMultiTask()
+  await publish()
 }

@@ -22,8 +22,6 @@ export interface StudyOptions {
   readonly shotSeeds: readonly number[]
   /** Chooses the scale of each merge on dev rows. */
   readonly tune: boolean
-  /** Also trains and measures a multi-task model. */
-  readonly multiTask: boolean
   readonly say: (text: string) => void
 }
 
@@ -44,57 +42,54 @@ async function labelsOf(config: string, rows: readonly ZooRow[]): Promise<number
 export class Study {
   readonly zoo: Zoo
   readonly tasks: readonly Task[]
-  /** Accuracy by task, of the specialists, of k-NN on their vectors, and of the multi-task model if there is one. */
+  /** Accuracy by task, of the specialists, of k-NN on their vectors, and of the multi-task model once it was measured. */
   readonly individual: readonly number[]
   readonly neighbours: readonly number[]
-  readonly multiTask: readonly number[] | undefined
+  multiTask: readonly number[] | undefined
   readonly base: Outcome
   readonly #options: StudyOptions
   readonly #vectors: VectorOptions
 
-  private constructor(
-    zoo: Zoo,
-    tasks: readonly Task[],
-    controls: { multiTask: readonly number[] | undefined; base: Outcome },
-    options: StudyOptions,
-    vectors: VectorOptions,
-  ) {
+  private constructor(zoo: Zoo, tasks: readonly Task[], base: Outcome, options: StudyOptions, vectors: VectorOptions) {
     this.zoo = zoo
     this.tasks = tasks
     this.individual = tasks.map(({ expert, head, testLabels }) => accuracy(expert.test, head, testLabels))
     this.neighbours = tasks.map(({ expert, poolLabels, testLabels }) =>
       nearest(expert.pool, poolLabels, expert.test, testLabels),
     )
-    this.multiTask = controls.multiTask
-    this.base = controls.base
+    this.base = base
     this.#options = options
     this.#vectors = vectors
   }
 
   static async open(seed: number, options: StudyOptions): Promise<Study> {
-    const { size, data, cache, test, multiTask, say } = options
-    const zoo = await openZoo({ size, seed, data, cache, multiTask, onStep: say })
+    const { size, data, cache, test, say } = options
+    const zoo = await openZoo({ size, seed, data, cache, onStep: say })
     const store = join(cache, 'merging')
     await mkdir(store, { recursive: true })
     const vectors: VectorOptions = { zoo, store, maxLength: maxLengths[size], test, poolRows }
     const tasks: Task[] = []
     for (const specialist of zoo.specialists) tasks.push(await taskOf(specialist, vectors))
     say(`${size} seed ${seed}: vectors of the specialists`)
-    const controls = {
-      multiTask: zoo.multiTask === undefined ? undefined : await multiTaskAccuracy(zoo.multiTask, tasks, vectors),
-      base: await measure(
-        'base encoder',
-        undefined,
-        tasks,
-        await vectorsOf('base', async () => zoo.base, tasks, vectors),
-        {
-          ...options,
-          store,
-          base: zoo.base,
-        },
-      ),
-    }
-    return new Study(zoo, tasks, controls, options, vectors)
+    const base = await measure(
+      'base encoder',
+      undefined,
+      tasks,
+      await vectorsOf('base', async () => zoo.base, tasks, vectors),
+      {
+        ...options,
+        store,
+        base: zoo.base,
+      },
+    )
+    return new Study(zoo, tasks, base, options, vectors)
+  }
+
+  /** Measures the multi-task model; trains it first if it is not there. */
+  async openMultiTask(): Promise<void> {
+    const { size, data, cache, say } = this.#options
+    const { multiTask } = await openZoo({ size, seed: this.zoo.seed, data, cache, multiTask: true, onStep: say })
+    this.multiTask = await multiTaskAccuracy(multiTask!, this.tasks, this.#vectors)
   }
 
   /** Merges, and measures what came out. */
