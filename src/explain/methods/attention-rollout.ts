@@ -7,6 +7,7 @@ import { compile, Graph, reduceMean, type Session } from '../../graph/index.ts'
 import type { EncoderModelParts } from '../../models/model-parts.ts'
 import { encoderThreads } from '../../models/threads.ts'
 import { batchFeeds, gatherRows, tokenBatch } from '../../models/token-batch.ts'
+import { InputError } from '../../util/errors.ts'
 import { defineExplainMethod, type Explainer } from '../explain-method.ts'
 
 /**
@@ -50,6 +51,14 @@ export const attentionRollout = defineExplainMethod(
 async function openRollout({ model, weights, threads }: EncoderModelParts): Promise<Explainer> {
   const graph = new Graph()
   const { attentions, parameters } = model.build(graph)
+  if (attentions.length === 0)
+    throw new InputError(
+      'METHOD_ENCODER',
+      `attention-rollout expects layers of attention, a ${model.config.family} encoder has none`,
+      {
+        help: 'use --method integrated-gradients',
+      },
+    )
   const outputs = Object.fromEntries(attentions.map((weights, layer) => [`layer ${layer}`, reduceMean(weights, [1])]))
   const session: Session = await compile(graph, outputs, { threads: encoderThreads(model.config, threads) })
   session.bind(new Map([...weights].filter(([name]) => parameters.has(name) && session.has(name))))
