@@ -18,7 +18,7 @@ export function siblingGroups(
       parent < 0 ? tree.roots : tree.nodes[parent]!.children.filter((child) => tree.nodes[child]!.parents[0] === parent)
     if (children.length === 0) continue
     const start = nodes.length
-    nodes.push(...children)
+    for (const child of children) nodes.push(child)
     if (stops.has(parent)) nodes.push(parent)
     groups.push({ parent, start, end: nodes.length })
   }

@@ -116,7 +116,7 @@ export function decodeBeam(
   let open = [...tree.roots]
   while (open.length > 0) {
     open = open.sort((a, b) => marginal[b]! - marginal[a]! || a - b).slice(0, beam)
-    met.push(...open.filter((node) => ends.has(node)))
+    for (const node of open) if (ends.has(node)) met.push(node)
     open = [...new Set(open.flatMap((node) => tree.nodes[node]!.children))]
   }
   const best = largest(met.length > 0 ? met : terminals, (node) => ending[node]!)

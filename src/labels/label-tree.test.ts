@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { siblingGroups } from '../classify/sibling-groups.ts'
 import { LabelTree } from './label-tree.ts'
 import { parseLabelTree, readLabelTree } from './read-label-tree.ts'
 
@@ -161,5 +162,14 @@ describe('readLabelTree', () => {
     await expect(readLabelTree(join(folder, 'empty.json'))).rejects.toMatchObject({ code: 'FILE_EMPTY' })
     await writeFile(join(folder, 'latin.json'), Buffer.from('{"caf\xe9": null}', 'latin1'))
     await expect(readLabelTree(join(folder, 'latin.json'))).rejects.toMatchObject({ code: 'ENCODING' })
+  })
+})
+
+describe('wide trees', () => {
+  it('take hundreds of thousands of labels under one parent', () => {
+    const count = 300_000
+    const tree = LabelTree.fromPaths(Array.from({ length: count }, (_, i) => [`label ${i}`]))
+    expect(tree.leaves).toHaveLength(count)
+    expect(siblingGroups(tree).unitNodes).toHaveLength(count)
   })
 })

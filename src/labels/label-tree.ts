@@ -333,6 +333,7 @@ function canonicalOrder(specs: readonly LabelSpec[], levels: Map<string, number>
   const byLevel: LabelSpec[][] = []
   for (const spec of specs) (byLevel[levels.get(spec.key)! - 1] ??= []).push(spec)
   const ids = new Map<string, number>()
+  const ordered: LabelSpec[] = []
   for (const level of byLevel) {
     const keyed = level.map((spec) => ({
       spec,
@@ -347,8 +348,10 @@ function canonicalOrder(specs: readonly LabelSpec[], levels: Map<string, number>
             : 0
         : a.parent - b.parent,
     )
-    level.splice(0, level.length, ...keyed.map(({ spec }) => spec))
-    for (const spec of level) ids.set(spec.key, ids.size)
+    for (const { spec } of keyed) {
+      ids.set(spec.key, ids.size)
+      ordered.push(spec)
+    }
   }
-  return byLevel.flat()
+  return ordered
 }

@@ -35,7 +35,7 @@ interface LogPair {
 }
 
 function logSumExp(values: readonly number[]): number {
-  const most = Math.max(...values)
+  const most = values.reduce((largest, value) => Math.max(largest, value), Number.NEGATIVE_INFINITY)
   if (most === Number.NEGATIVE_INFINITY || values.length === 0) return Number.NEGATIVE_INFINITY
   let sum = 0
   for (const value of values) sum += Math.exp(value - most)
