@@ -2,7 +2,8 @@
  * How faithful explanations are: comprehensiveness, sufficiency and deletion AUC of every method, beside random attributions of the same texts, on an
  * `ngram` model and a small encoder trained from scratch, over seeds (of training, drawing and sampling). Writes docs/results/explain.md.
  *
- *     npx tsx bench/systems/explain.ts [--data ../shared/data] [--sets trec,clinc150] [--seeds 0,1,2] [--rows 100] [--encoder-rows 40] [--epochs 8]
+ *     npx tsx bench/systems/explain.ts [--data ../shared/data] [--sets trec,clinc150] [--models ngram,mini] [--seeds 0,1,2] [--rows 100]
+ *       [--encoder-rows 40] [--epochs 8]
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -28,6 +29,7 @@ const { values: flags } = parseArgs({
   options: {
     data: { type: 'string', default: '../shared/data' },
     sets: { type: 'string', default: 'trec,clinc150' },
+    models: { type: 'string', default: 'ngram,mini' },
     seeds: { type: 'string', default: '0,1,2' },
     rows: { type: 'string', default: '100' },
     'encoder-rows': { type: 'string', default: '40' },
@@ -64,7 +66,7 @@ for (const set of flags.sets.split(',')) {
   const data = await readDataset(join(folder, 'train.jsonl.gz'))
   const test = await readDataset(join(folder, 'test.jsonl.gz'))
   const texts = (await test.collect()).map(({ text }) => text)
-  for (const encoder of ['ngram', 'mini']) {
+  for (const encoder of flags.models.split(',')) {
     const outcomes = new Map<string, { probability: Outcome[]; logOdds: Outcome[] }>()
     const accuracy: number[] = []
     for (const seed of seeds) {
@@ -136,5 +138,5 @@ ${table(
 )}
 
 - exact path on the test split: ${accuracies.join('; ')}
-${provenance(`npx tsx bench/systems/explain.ts --sets ${flags.sets} --seeds ${flags.seeds} --rows ${flags.rows} --encoder-rows ${flags['encoder-rows']} --epochs ${flags.epochs}`).join('\n')}`,
+${provenance(`npx tsx bench/systems/explain.ts --sets ${flags.sets} --models ${flags.models} --seeds ${flags.seeds} --rows ${flags.rows} --encoder-rows ${flags['encoder-rows']} --epochs ${flags.epochs}`).join('\n')}`,
 )
