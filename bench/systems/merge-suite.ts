@@ -18,6 +18,7 @@ import { gunzipSync } from 'node:zlib'
 import { openCheckpoint } from '../../dist/checkpoint/checkpoint.js'
 import { writeCheckpoint } from '../../dist/checkpoint/write-checkpoint.js'
 import { linear, type MergeMethod, type ModelToMerge, merge, taskArithmetic, ties } from '../../dist/index.js'
+import type { HeadLayout, HeadTargets } from '../../dist/labels/head-layout.js'
 import {
   type EncoderConfig,
   encoderModel,
@@ -497,6 +498,24 @@ export interface SuiteTraining {
   labels?: readonly string[]
 }
 
+/** One softmax over all labels, and the right one of each row. */
+export function softmaxTargets(targets: Int32Array, units: number): { layout: HeadLayout; targets: HeadTargets } {
+  const counts = Uint32Array.from({ length: targets.length + 1 }, (_, row) => row)
+  return {
+    layout: {
+      activation: 'softmax',
+      unitNodes: Int32Array.from({ length: units }, (_, unit) => unit),
+      groups: [{ parent: -1, start: 0, end: units }],
+    },
+    targets: {
+      groupOffsets: counts,
+      activeGroups: new Uint32Array(targets.length),
+      unitOffsets: counts,
+      rightUnits: Uint32Array.from(targets),
+    },
+  }
+}
+
 /** Trains an encoder with a head on rows and writes its checkpoint; a folder that is there is left as it is. */
 export async function trainInto(
   folder: string,
@@ -506,25 +525,11 @@ export async function trainInto(
 ): Promise<void> {
   if (existsSync(folder)) return
   const units = rows.targets.reduce((most, target) => Math.max(most, target + 1), labels?.length ?? 0)
-  const counts = Uint32Array.from({ length: rows.targets.length + 1 }, (_, row) => row)
   const { patience: _, ...defaults } = scratchDefaults
+  const { layout, targets } = softmaxTargets(rows.targets, units)
   const result = await trainEncoder({
-    source,
-    pooling: 'mean',
-    layout: {
-      activation: 'softmax',
-      unitNodes: Int32Array.from({ length: units }, (_, unit) => unit),
-      groups: [{ parent: -1, start: 0, end: units }],
-    },
-    train: {
-      rows: packTokens(rows.tokens),
-      targets: {
-        groupOffsets: counts,
-        activeGroups: new Uint32Array(rows.targets.length),
-        unitOffsets: counts,
-        rightUnits: Uint32Array.from(rows.targets),
-      },
-    },
+    ...{ source, pooling: 'mean' as const, layout },
+    train: { rows: packTokens(rows.tokens), targets },
     options: { ...defaults, epochs, learningRate, schedule, seed, threads: 1 },
   })
   const model = encoderModel(result.config, { units, pooling: 'mean' })

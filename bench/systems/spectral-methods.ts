@@ -12,6 +12,7 @@ import {
   isoCts,
   knots,
   linear,
+  type MergeMethod,
   optmerge,
   rTsvm,
   svc,
@@ -80,8 +81,12 @@ const asMatrices: Arm[] = [
   { name: 'OptMerge', method: optmerge({ embeddings: 'matrix' }) },
 ]
 const withMatrices = (name: string) => `${name}, embeddings as matrices`
-/** What the methods share, without any of them: embeddings by TIES, all else averaged. */
-const control = 'control: embeddings by TIES, all else averaged'
+/** What the methods share, without any of them: embeddings by TIES, all else in a plain way. */
+const controls: [name: string, rest: MergeMethod][] = [
+  ['control: embeddings by TIES, all else averaged', linear()],
+  ['control: embeddings by TIES, all else by task arithmetic 0.3', taskArithmetic({ lambda: 0.3 })],
+  ['control: embeddings by TIES, all else by TIES', ties({ density: 0.2, scope: 'model' })],
+]
 
 const dogeOf = (coefficient: number, more: Parameters<typeof doge>[0] = {}) =>
   doge({ coefficient, rest: 'sum', ...more })
@@ -99,12 +104,13 @@ const doges: Arm[] = [
 
 const isTokens = (name: string) => name.endsWith('word_embeddings.weight')
 
-async function measureControl(suite: MergeSuite, known: Measurements): Promise<void> {
-  await known.once([one(control)], async () => {
-    const weights = await suite.merge(linear(), undefined, { base: false })
-    for (const [name, values] of await suite.merge(tsvM())) if (isTokens(name)) weights.set(name, values)
-    return [await suite.accuracy(weights)]
-  })
+async function measureControls(suite: MergeSuite, known: Measurements): Promise<void> {
+  for (const [name, method] of controls)
+    await known.once([one(name)], async () => {
+      const weights = await suite.merge(method, undefined, { base: method.name !== 'linear' })
+      for (const [tensor, values] of await suite.merge(tsvM())) if (isTokens(tensor)) weights.set(tensor, values)
+      return [await suite.accuracy(weights)]
+    })
 }
 
 /** The share of its squares that a change keeps with the directions that TSV-M leaves each of six tasks. */
@@ -229,7 +235,7 @@ what it changed by the one of a grid that is best on validation texts; densities
 
 ${results.encoders()}
 
-${results.arms([...arms, { name: control, method: linear() }], choices)}
+${results.arms(arms, choices)}
 
 ## Embeddings of tokens
 
@@ -242,13 +248,16 @@ ${table(
   asMatrices.map(({ name }) => [name, results.spread(one(name)), results.spread(one(withMatrices(name)))]),
 )}
 
-The control merges embeddings the same way and averages all the rest: what a method gains over it, in points, is what it does for the layers' matrices.
+Controls merge embeddings the same way and everything else in a plain way: what a method gains over them, in points at λ 1, is what it does for the layers' matrices.
 
 ${table(
-  ['merge', 'over the control, λ 1'],
-  ['TSV-M', 'R-TSVM', 'Iso-C', 'Iso-CTS', 'WUDI, strength 30', 'OptMerge', 'KnOTS, density by validation'].map(
-    (name) => [name, spread(results.points(one(name), one(control)), 1)],
-  ),
+  ['merge', ...controls.map(([name]) => name.replace('control: embeddings by TIES, all else ', 'all else '))],
+  [
+    ['accuracy of the control', ...controls.map(([name]) => results.spread(one(name)))],
+    ...['TSV-M', 'R-TSVM', 'Iso-C', 'Iso-CTS', 'WUDI, strength 30', 'OptMerge', 'KnOTS, density by validation'].map(
+      (name) => [name, ...controls.map(([other]) => spread(results.points(one(name), one(other)), 1))],
+    ),
+  ],
 )}
 
 ## DOGE
@@ -293,7 +302,7 @@ await runBench({
     await measureEncoders(suite, known)
     await measureArms(suite, known, arms)
     await measureChoices(suite, known, choices)
-    await measureControl(suite, known)
+    await measureControls(suite, known)
     await measureArms(
       suite,
       known,
