@@ -2,6 +2,8 @@
 export { type AlignOptions, type AlignResult, align, type TaskAlignment } from './align/align.ts'
 export type { AlignMethod } from './align/align-method.ts'
 export * from './align/methods/index.ts'
+export { type AlignReportOptions, renderAlignReport } from './align/report/render-align-report.ts'
+export type { TaskScores } from './align/task-scores.ts'
 export { Classifier, type ClassifierSettings } from './classify/classifier.ts'
 export { learningCurve, trainingCurves } from './classify/curves.ts'
 export { type EvaluateOptions, evaluate } from './classify/evaluate.ts'

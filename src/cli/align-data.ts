@@ -45,21 +45,25 @@ export async function taskDatasets(
 export function alignmentLines(tasks: readonly TaskAlignment[], session: Session): string[] {
   const { paint, columns } = session.stdout
   const share = (value: number | undefined) => (value === undefined ? '' : value.toFixed(3))
-  const rows = tasks.map(({ task, texts, agreementBefore, agreementAfter, distance, distanceRotated }) => [
+  const rows = tasks.map(({ task, texts, scores, agreementBefore, agreementAfter, distance }) => [
     task,
     String(texts),
-    share(agreementBefore),
-    share(agreementAfter),
+    share(scores?.specialist.accuracy),
+    share(scores?.merged.accuracy),
+    share(scores?.aligned.accuracy),
+    [agreementBefore, agreementAfter].map(share).filter(Boolean).join(' → '),
     share(distance),
-    share(distanceRotated),
   ])
-  const head = ['task', 'texts', 'before', 'after', 'distance', 'rotated'].map((name) => paint('dim', name))
+  const head = ['task', 'texts', 'specialist', 'merged', 'aligned', 'agreement', 'distance'].map((name) =>
+    paint('dim', name),
+  )
   return [
     ...table(
-      [{ flexible: true }, ...Array.from({ length: 5 }, () => ({ align: 'right' as const }))],
+      [{ flexible: true }, ...Array.from({ length: 6 }, () => ({ align: 'right' as const }))],
       [head, ...rows],
       columns,
     ),
-    paint('dim', 'before, after: share of other texts on which model and expert agree'),
+    paint('dim', 'specialist, merged, aligned: accuracy on texts not aligned with'),
+    paint('dim', "agreement: share of them with the specialist's answer, before → after"),
   ]
 }

@@ -150,8 +150,21 @@ describe('a merge of trained classifiers', () => {
   it('is aligned in the same step as it is merged, on request', async () => {
     const merge = ['merge', at('recipe.yml'), at('both'), '--threads', '1', '--shots', '8']
     expect(await failure(merge)).toMatchObject({ code: 'USAGE' })
-    const { folder: written, align } = await document([...merge, '--align', at('few')])
+    const report = ['--report', at('both.html')]
+    const { folder: written, align } = await document([...merge, '--align', at('few'), ...report])
     expect(written).toBe(at('both'))
+    const page = readFileSync(at('both.html'), 'utf8')
+    for (const part of ['Accuracy', 'Hierarchical F1', 'Calibration error', 'What it cost', 'Layers and models'])
+      expect(page).toContain(part)
+    const { tasks } = JSON.parse(readFileSync(at('both/espalier.json'), 'utf8'))
+    expect(tasks.colour.accuracy).toEqual({
+      specialist: align[1].scores.specialist.accuracy,
+      merged: align[1].scores.merged.accuracy,
+      aligned: align[1].scores.aligned.accuracy,
+    })
+    expect(await failure([...merge, '--align', at('few'), '--report', 'page.pdf'])).toMatchObject({
+      code: 'OPTION_VALUE',
+    })
     expect(align.map(({ task }: { task: string }) => task)).toEqual(['animal', 'colour'])
     expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([])
     await document(['align', at('merged'), at('few'), '--shots', '8', '--out', at('after')])
@@ -161,7 +174,9 @@ describe('a merge of trained classifiers', () => {
 
   it('is aligned with a few rows of each task', async () => {
     const args = ['align', at('merged'), at('few'), '--shots', '8', '--out', at('aligned')]
-    const { tasks, method } = await document(args)
+    const { tasks, method } = await document([...args, '--test', at('few'), '--report', at('aligned.html')])
+    expect(tasks.map(({ otherTexts }: { otherTexts: number }) => otherTexts)).toEqual([90, 90])
+    expect(readFileSync(at('aligned.html'), 'utf8')).toContain('Layers and models')
     expect(method).toMatchObject({ name: 'ft-classifier', options: { shots: 8 } })
     expect(tasks.map(({ task }: { task: string }) => task)).toEqual(['animal', 'colour'])
     expect(existsSync(at('aligned/heads/colour/classifier.json'))).toBe(true)

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { AlignMethod } from '../../align/align-method.ts'
 import { InputError } from '../../util/errors.ts'
 import { alignmentLines, taskDatasets } from '../align-data.ts'
+import { checkReportFile, planOfMerge, writeAlignReport } from '../align-report.ts'
 import { typedCommand } from '../command-name.ts'
 import { addDataOptions, type DataFlags } from '../data-options.ts'
 import { examples } from '../examples.ts'
@@ -18,6 +19,8 @@ interface AlignFlags extends DataFlags {
   methodOption?: string[]
   shots?: number
   expert?: string[]
+  test?: string
+  report?: string
   seed?: number
   threads?: number
   force?: boolean
@@ -38,6 +41,11 @@ export function configure(command: Command, session: Session): void {
       'the fine-tuned classifier of a task (default: where the merge found it); may be given several times',
       collect,
     )
+    .option(
+      '--test <DATA>',
+      'labelled texts to measure on, given as DATA is (default: those of DATA that are not drawn)',
+    )
+    .option('--report <FILE>', 'a page of each task before and after, and how the merged models agree; ends with .html')
     .option('--seed <N>', 'draws the texts (default: 0)', wholeIn('--seed', { least: 0 }))
     .option('--threads <N>', 'threads to compute with (default: 1)', wholeIn('--threads', { least: 1 }))
     .option('--force', 'replace DIR if espalier wrote it')
@@ -45,7 +53,7 @@ export function configure(command: Command, session: Session): void {
     .addHelpText(
       'after',
       examples([
-        'espalier align merged few/ --shots 10 --out aligned',
+        'espalier align merged few/ --shots 10 --out aligned --test test/ --report aligned.html',
         'espalier align merged trec.jsonl --task trec --method-option solver=rotation --out aligned',
       ]),
     )
@@ -53,6 +61,7 @@ export function configure(command: Command, session: Session): void {
 }
 
 async function runAlign(model: string, source: string, flags: AlignFlags, session: Session): Promise<void> {
+  checkReportFile(flags.report)
   const method = await methodOf(flags)
   const experts = Object.fromEntries(
     (flags.expert ?? []).map((entry) => {
@@ -63,6 +72,7 @@ async function runAlign(model: string, source: string, flags: AlignFlags, sessio
     }),
   )
   const data = await taskDatasets(model, source, flags, session)
+  const test = flags.test === undefined ? undefined : await taskDatasets(model, flags.test, flags, session)
   const { align } = await import('../../align/align.ts')
   const { out, seed, threads, force } = flags
   const result = await align(model, data, {
@@ -70,15 +80,19 @@ async function runAlign(model: string, source: string, flags: AlignFlags, sessio
     method,
     out,
     experts,
+    ...(test === undefined ? {} : { test }),
     command: typedCommand(),
     ...(seed === undefined ? {} : { seed }),
     ...(threads === undefined ? {} : { threads }),
     ...(force === undefined ? {} : { force }),
   })
+  if (flags.report !== undefined)
+    await writeAlignReport(flags.report, result, await planOfMerge(model, session), {}, session)
   session.settle()
   if (session.json) return session.printJson(result)
   await session.print(
     ...alignmentLines(result.tasks, session),
+    ...(flags.report === undefined ? [] : [`report ${flags.report}`]),
     `model  ${result.folder}`,
     `next   espalier predict ${result.folder} TEXT`,
   )

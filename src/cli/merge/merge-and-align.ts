@@ -3,6 +3,7 @@ import { rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InputError } from '../../util/errors.ts'
 import { alignmentLines, taskDatasets } from '../align-data.ts'
+import { checkReportFile, writeAlignReport } from '../align-report.ts'
 import { typedCommand } from '../command-name.ts'
 import type { Session } from '../session.ts'
 import { given, type MergeFlags, requiredOut } from './merge-flags.ts'
@@ -15,6 +16,7 @@ export async function mergeAndAlign(
   flags: MergeFlags,
   session: Session,
 ): Promise<void> {
+  checkReportFile(flags.report)
   const folder = requiredOut(out, 'espalier merge RECIPE.yml OUT --align DIR')
   const [{ mergeRecipe }, { align }, { ftClassifier }, { checkOutputFolder }] = await Promise.all([
     import('../../merge/merge.ts'),
@@ -36,13 +38,16 @@ export async function mergeAndAlign(
   try {
     const data = await taskDatasets(unaligned, rows, {}, session)
     const { seed, threads, force, shots } = flags
-    const { tasks } = await align(unaligned, data, {
+    const aligned = await align(unaligned, data, {
       ...session.run,
       method: ftClassifier(given({ shots })),
       out: folder,
       command: typedCommand(),
       ...given({ seed, threads, force }),
     })
+    if (flags.report !== undefined)
+      await writeAlignReport(flags.report, aligned, result.plan, { 'the merge': result.seconds }, session)
+    const { tasks } = aligned
     session.settle()
     const shown = { ...result, folder }
     if (session.json) await session.printJson({ ...resultDocument(shown), align: tasks })

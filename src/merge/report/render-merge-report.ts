@@ -1,7 +1,7 @@
 /** A merge report as one HTML file: a heat map, layers down and models across, of sign conflict or cosine; no network, light and dark. */
 import { count } from '../../evaluate/report-page/format.ts'
 import { Html, html } from '../../evaluate/report-page/html.ts'
-import { style } from '../../evaluate/report-page/style.ts'
+import { type PagePart, plainPage } from '../../evaluate/report-page/plain-page.ts'
 import type { MergeReport, MergeReportCell } from './merge-report.ts'
 
 /** Lower limits of the shades 1 to 6, from orange to blue. */
@@ -56,10 +56,20 @@ for (const input of document.querySelectorAll('input[name=shown]'))
  * @example await writeFile('report.html', renderMergeReport(await mergeReport(plan)))
  */
 export function renderMergeReport(report: MergeReport): string {
-  const title = `Before merging by ${report.method.replaceAll('-', '_')}`
-  const share = report.elements === 0 ? 1 : report.read / report.elements
-  const sampled =
-    share > 0.9999 ? 'all elements read' : `${(100 * share).toFixed(1)} % of the elements read, in evenly spaced blocks`
+  const facts = [`${count(report.models.length)} models`, `changes from ${report.origin}`, readShare(report)]
+  return plainPage(`Before merging by ${report.method.replaceAll('-', '_')}`, facts, [agreementPart(report)])
+}
+
+/** How much of the weights was looked at. */
+export function readShare({ read, elements }: MergeReport): string {
+  const share = elements === 0 ? 1 : read / elements
+  return share > 0.9999
+    ? 'all elements read'
+    : `${(100 * share).toFixed(1)} % of the elements read, in evenly spaced blocks`
+}
+
+/** The map of layers and models, as a part of any page. */
+export function agreementPart(report: MergeReport): PagePart {
   const cell = (row: string, model: string, found: MergeReportCell, first: boolean): Html => {
     const { conflict, cosine, change } = found
     const text = `${row} of ${model}: ${percent(conflict)} of its change against the mean, cosine ${cosine.toFixed(3)}, change ${percent(change)} of the weights`
@@ -73,21 +83,7 @@ export function renderMergeReport(report: MergeReport): string {
     .join('\n')
   const legend = (kind: string, low: string, high: string): Html =>
     html`<span class="${kind} keys" role="img" aria-label="colours from ${low}, blue, to ${high}, orange">${[6, 5, 4, 3, 2, 1, 0].map((i) => html`<span class="c${i}">${i === 6 ? low : i === 0 ? high : new Html('&nbsp;')}</span>`)}</span>`
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${new Html(style)}${new Html(ownStyle)}${new Html(shades)}</style>
-</head>
-<body data-shown="conflict">
-<header><div><h1>${title}</h1></div>
-<p class="facts"><span>${count(report.models.length)} models</span><span>changes from ${report.origin}</span><span>${sampled}</span></p></header>
-<main><section>
+  const sections = html`<section>
 <h2>Layers and models <small class="conflict">share of a model's change whose sign is against the mean change</small><small class="cosine">cosine of a model's change and the mean change</small></h2>
 <fieldset><label><input type="radio" name="shown" value="conflict" checked> sign conflict</label><label><input type="radio" name="shown" value="cosine"> cosine</label>
 ${legend('conflict', 'under 5 %', '45 % or more')}${legend('cosine', '0.9 or more', 'under -0.1')}</fieldset>
@@ -97,11 +93,8 @@ ${legend('conflict', 'under 5 %', '45 % or more')}${legend('cosine', '0.9 or mor
       html`<tr><th scope="row" title="${count(row.elements)} elements">${row.name}</th>${row.cells.map((found, t) => cell(row.name, report.models[t]!.key, found, r === 0 && t === 0))}</tr>`,
   )}</tbody></table></div>
 <p id="value" class="note" aria-live="polite">Point at a cell, or reach the map with Tab and move with the arrow keys.</p>
-</section></main>
-<script>${new Html(script)}</script>
-</body>
-</html>
-`.source
+</section>`
+  return { sections, style: `${ownStyle}\n${shades}`, script, attributes: { 'data-shown': 'conflict' } }
 }
 
 const percent = (value: number): string => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`
