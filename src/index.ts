@@ -128,6 +128,7 @@ export {
   type MergeWithDataOptions,
   type MergeWithDataResult,
   mergeWithData,
+  planMergeWithData,
 } from './merge/with-data/merge-with-data.ts'
 export * from './merge/with-data/methods/index.ts'
 export { type FewShotOptions, type FewShotRows, fewShotPaths } from './select/few-shot-paths.ts'

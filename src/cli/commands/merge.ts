@@ -12,7 +12,10 @@ export function configure(command: Command, session: Session): void {
     .argument('<RECIPE>', 'a recipe: mergekit YAML; with --task a merged folder')
     .argument('[OUT]', 'the folder to write; not needed with --plan')
     .option('--plan', 'show what would be read, merged and written, and every conflict; read no weights')
-    .option('--report <FILE>', 'with --plan: a page of how models agree, layer by layer; reads weights')
+    .option(
+      '--report <FILE>',
+      'with --plan: a page of how models agree, layer by layer; with --align: and of what each task scored before and after',
+    )
     .option('--seed <N>', 'key of the random choices of dare and della (default: 0)', wholeIn('--seed', { least: 0 }))
     .option('--threads <N>', "threads at most (default: the machine's cores)", wholeIn('--threads', { least: 1 }))
     .option('--max-memory <SIZE>', 'memory to stay under, such as 300MB or 1GB', bytesIn('--max-memory'))
@@ -55,12 +58,18 @@ export function configure(command: Command, session: Session): void {
       `with --search: the mean over tasks of ${searchMetrics.join(', ')} (default: exactPath)`,
       oneOf('--metric', searchMetrics),
     )
+    .option(
+      '--data <DIR>',
+      'for methods that look at data, such as regmean: rows of each model, a folder of NAME.jsonl named as the models',
+    )
+    .option('--rows <N>', 'with --data: rows of each model at most (default: 256)', wholeIn('--rows', { least: 1 }))
     .addHelpText(
       'after',
       examples([
         'espalier merge recipe.yml --plan --report agreement.html',
         'espalier merge recipe.yml merged --max-memory 400MB --resume',
         'espalier merge recipe.yml merged --search validation/ --grid lambda=0.3,0.5,1',
+        'espalier merge regmean.yml merged --data texts/ --rows 256',
       ]),
     )
     .action((recipe: string, out: string | undefined, flags: MergeFlags) => runMerge(recipe, out, flags, session))
@@ -72,12 +81,15 @@ const owners: readonly [owner: keyof MergeFlags, owned: readonly (keyof MergeFla
   ['search', ['grid', 'metric'], 'name the labelled texts: --search DATA'],
   ['task', ['base'], 'a recipe names its base as base_model'],
   ['align', ['shots'], 'name the folder of rows: --align DIR'],
+  ['data', ['rows'], 'name the folder of rows: --data DIR'],
 ]
 
 const written = (key: string): string => `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 function checkFlags(flags: MergeFlags): void {
-  const kinds = (['task', 'experts', 'match', 'align', 'search'] as const).filter((key) => flags[key] !== undefined)
+  const kinds = (['task', 'experts', 'match', 'align', 'search', 'data'] as const).filter(
+    (key) => flags[key] !== undefined,
+  )
   if (kinds.length > 1)
     throw new InputError('USAGE', `${kinds.map(written).join(' and ')} do not go together`, {
       help: 'make one folder after the other',
@@ -102,6 +114,8 @@ async function runMerge(source: string, out: string | undefined, flags: MergeFla
     return (await import('../merge/match-units.ts')).matchUnits(source, flags.match, out, flags, session)
   if (flags.search !== undefined)
     return (await import('../merge/search-merge.ts')).searchByFile(source, out, flags.search, flags, session)
+  if (flags.data !== undefined)
+    return (await import('../merge/merge-by-data.ts')).mergeByData(source, out, flags.data, flags, session)
   if (flags.align !== undefined && !flags.plan)
     return (await import('../merge/merge-and-align.ts')).mergeAndAlign(source, out, flags.align, flags, session)
   return (await import('../merge/merge-recipe.ts')).mergeByFile(source, out, flags, session)

@@ -27,6 +27,8 @@ export interface MergeFlags {
   grid?: string[]
   metric?: SearchMetric
   shots?: number
+  data?: string
+  rows?: number
 }
 
 /** Only the options that were given. */

@@ -45,7 +45,7 @@ beforeAll(async () => {
   const options = { encoder: at('base'), epochs: 25, lr: 5e-3, threads: 1, maxLength: 16 }
   for (const [name, part] of Object.entries(rows))
     await (await train(datasetOf(part), { ...options, out: at(name) })).close()
-  specialists = await openSpecialists(pair(), { base: at('base'), data, rows: 64, seed: 0 })
+  specialists = await openSpecialists(pair(), { base: at('base'), data, rows: 64, seed: 0, labels: true })
 }, 120_000)
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
@@ -212,7 +212,7 @@ describe('AdaMerging', () => {
         expect(start.weights.get(name)![i]!).toBeCloseTo(origin[i]! + 0.5 * sum, 5)
       }
     }
-    const { report } = await adamerging({ steps: 30 }).merge(specialists, common)
+    const { report } = await adamerging({ steps: 30, level: 'layer' }).merge(specialists, common)
     const { first, last } = report['entropy'] as { first: number; last: number }
     expect(last).toBeLessThan(first)
     expect(Object.keys(report['coefficients'] as object).length).toBe(4)
@@ -273,7 +273,9 @@ describe('APL', () => {
 
 describe('mergeWithData', () => {
   it('writes a multi-task model that keeps both tasks better than the mean, equal bytes for equal seeds', async () => {
-    const result = await mergeWithData(pair(), { method: regmean(), data, rows: 64, out: at('regmean') })
+    // Labels that the models do not know matter to no method that needs none.
+    const foreign = [datasetOf(rows.colour.map(({ text }) => ({ text, labels: [['other']] }))), data[1]!]
+    const result = await mergeWithData(pair(), { method: regmean(), data: foreign, rows: 64, out: at('regmean') })
     expect(result.rows).toEqual([64, 64])
     expect(result.plan.heads.length).toBe(2)
     await merge(pair(), { method: linear(), out: at('mean'), threads: 1 })
@@ -301,6 +303,10 @@ describe('mergeWithData', () => {
   it('says what does not fit', async () => {
     const fault = (options: object) => mergeWithData(pair(), { method: regmean(), data, out: at('never'), ...options })
     await expect(fault({ data: data.slice(1) })).rejects.toMatchObject({ code: 'MERGE_INPUT' })
+    const bare = texts.map((text) => ({ text }))
+    const given = { method: fisher({ labels: 'given' }), data: [datasetOf(bare), data[1]] }
+    await expect(fault(given)).rejects.toMatchObject({ code: 'LABELS_NONE' })
+    await expect(fault({ method: adamerging() })).rejects.toMatchObject({ code: 'BASE_MISSING' })
     await expect(fault({ rows: 0 })).rejects.toMatchObject({ code: 'OPTION_RANGE' })
     await expect(fault({ method: regmean({ rest: 'sum' }) })).rejects.toMatchObject({ code: 'BASE_MISSING' })
     await expect(fault({ data: [datasetOf([]), data[1]] })).rejects.toMatchObject({ code: 'DATA_EMPTY' })

@@ -52,3 +52,11 @@ export async function mergeWithData(
 ): Promise<MergeWithDataResult> {
   return (await import('./run-merge-with-data.ts')).runMergeWithData(models, options)
 }
+
+/** Plans the same merge as `mergeWithData` from headers alone. */
+export async function planMergeWithData(
+  models: readonly string[],
+  options: Pick<MergeWithDataOptions, 'method' | 'base' | 'signal' | 'onProgress'>,
+): Promise<MergePlan> {
+  return (await import('./run-merge-with-data.ts')).planWithData(models, options)
+}

@@ -1,8 +1,9 @@
 /** Carries a merge with data out: opens models and rows, lets the method compute the shared weights, and writes them as any merge is written. */
 import { checkOutputFolder } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
-import { merge } from '../merge.ts'
+import { merge, planMerge } from '../merge.ts'
 import { defineMergeMethod } from '../merge-method.ts'
+import type { MergePlan } from '../plan/merge-plan.ts'
 import type { DataMergeMethod } from './data-merge-method.ts'
 import type { MergeWithDataOptions, MergeWithDataResult } from './merge-with-data.ts'
 import { bareName, openSpecialists, type Specialists, type Weights } from './specialists.ts'
@@ -17,12 +18,16 @@ export async function runMergeWithData(
   const run = { ...(signal ? { signal } : {}), ...(onProgress ? { onProgress } : {}) }
   if (!Number.isInteger(rows) || rows < 1)
     throw new InputError('OPTION_RANGE', `Expected rows from 1, received ${rows}`, { where: { key: 'rows' } })
-  if (method.base === 'required' && base === undefined)
-    throw new InputError('BASE_MISSING', `${method.name} takes differences from a base, and none is named`, {
-      help: 'name the model that the others were fine-tuned from',
-    })
+  checkBase(method, base)
   await checkOutputFolder(out, force)
-  const models = await openSpecialists(folders, { ...run, ...(base === undefined ? {} : { base }), data, rows, seed })
+  const models = await openSpecialists(folders, {
+    ...run,
+    ...(base === undefined ? {} : { base }),
+    data,
+    rows,
+    seed,
+    labels: method.labels,
+  })
   if (method.labels) checkLabels(models, method)
   const { weights, report } = await method.merge(models, { ...run, threads, seed })
   const counts = models.models.map((model) => model.rows.texts.length)
@@ -46,6 +51,30 @@ export async function runMergeWithData(
   })
   const seconds = (performance.now() - start) / 1000
   return { folder: out, method: method.name, rows: counts, report, bytes, seconds, plan }
+}
+
+/** See `planMergeWithData`. Beside what the engine needs, all models are held in memory. */
+export async function planWithData(
+  folders: readonly string[],
+  { method, base, signal, onProgress }: Pick<MergeWithDataOptions, 'method' | 'base' | 'signal' | 'onProgress'>,
+): Promise<MergePlan> {
+  checkBase(method, base)
+  const plan = await planMerge(folders, {
+    ...(signal ? { signal } : {}),
+    ...(onProgress ? { onProgress } : {}),
+    ...(base === undefined ? {} : { base }),
+    method: written(method, new Map()),
+    head: { kind: 'keep-per-task' },
+    threads: 1,
+  })
+  return { ...plan, peakBytes: plan.peakBytes + plan.readBytes }
+}
+
+function checkBase({ name, base: needed }: DataMergeMethod, base: string | undefined): void {
+  if (needed === 'required' && base === undefined)
+    throw new InputError('BASE_MISSING', `${name} takes differences from a base, and none is named`, {
+      help: 'name the model that the others were fine-tuned from',
+    })
 }
 
 /** A method for the engine that writes values computed before; tensors without one, such as those of unknown parts, become the mean. */

@@ -53,6 +53,8 @@ export interface OpenSpecialists extends RunOptions {
   rows: number
   /** Draws the rows. */
   seed: number
+  /** Whether labels are looked up in the model's tree; otherwise rows have none. */
+  labels: boolean
 }
 
 const defaultMaxLength = 128
@@ -89,8 +91,9 @@ export async function openSpecialists(folders: readonly string[], options: OpenS
   }
 }
 
-async function openSpecialist(folder: string, data: Dataset, options: OpenSpecialists): Promise<Specialist> {
-  const checkpoint = await openCheckpoint(folder, options)
+async function openSpecialist(name: string, data: Dataset, options: OpenSpecialists): Promise<Specialist> {
+  const checkpoint = await openCheckpoint(name, options)
+  const { folder } = checkpoint // where a model of the hub lies
   try {
     const config = readEncoderConfig(checkpoint.config, join(folder, 'config.json'))
     const { layout, tree, maxLength } = await labelsOf(folder, checkpoint)
@@ -102,7 +105,9 @@ async function openSpecialist(folder: string, data: Dataset, options: OpenSpecia
     const rows = {
       texts: drawn.map(({ text }) => text),
       tokens: drawn.map(({ text }) => tokenizer.encode(text, length)),
-      labels: drawn.map(({ labels, file, line }) => labels.map((path) => tree.resolve(path, { file, line }))),
+      labels: drawn.map(({ labels, file, line }) =>
+        options.labels ? labels.map((path) => tree.resolve(path, { file, line })) : [],
+      ),
     }
     return { folder, model, weights, layout, tree, rows }
   } finally {
@@ -155,8 +160,8 @@ async function openBase(folder: string, models: readonly Specialist[], options: 
   const checkpoint = await openCheckpoint(folder, options)
   try {
     const [first] = models
-    const config = readEncoderConfig(checkpoint.config, join(folder, 'config.json'))
-    const model = encoderModel({ ...config }, { units: first!.model.head.units })
+    const config = readEncoderConfig(checkpoint.config, join(checkpoint.folder, 'config.json'))
+    const model = encoderModel(config, { units: first!.model.head.units })
     const stored = new Set(Array.from(checkpoint.tensors.keys(), bareName))
     const weights = await loadWeights(model, checkpoint, { ...options, newClassifier: true })
     for (const { name, part } of first!.model.parameters)
