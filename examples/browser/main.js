@@ -25,12 +25,13 @@ find('train').addEventListener('click', async () => {
     .map((line) => line.split('\t'))
     .filter(([text, path]) => text && path)
     .map(([text, path]) => ({ text, labels: [path.split(' › ')] }))
+  let loss = ''
   try {
     const trained = await trainClassifier(rows, {
       encoder: './encoder/',
       epochs: 20,
       onProgress: ({ step, done, total, metrics }) => {
-        const loss = metrics ? `, loss ${metrics.loss.toFixed(3)}` : ''
+        if (metrics?.loss !== undefined) loss = `, loss ${metrics.loss.toFixed(3)}`
         find('progress').value = `${step} ${done}${total ? ` of ${total}` : ''}${loss}`
       },
     })

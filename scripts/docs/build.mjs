@@ -53,7 +53,7 @@ function copyDocs() {
 /** A page for every command, from its own help; with the guide that says more. */
 async function verbPages() {
   const { commands } = await dist('cli/commands/index.js')
-  const guides = { merge: 'merging', demo: 'quick-start' }
+  const guides = { merge: 'merging', align: 'merging', pretrain: 'train', demo: 'quick-start' }
   const rows = []
   for (const { name, summary } of commands) {
     const { stdout, status } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), name, '--help'], {
@@ -188,7 +188,7 @@ const listed = new Set([
   'quick-start',
   'concepts',
   'recipes',
-  'from-mergekit',
+  'mergekit',
   'from-hiclass',
   'from-fasttext',
   'from-setfit',
@@ -201,7 +201,6 @@ const order = [
   'predict',
   'merging',
   'merge-methods',
-  'mergekit',
   'explain',
   'serve',
   'export',
