@@ -1,5 +1,6 @@
 /** Solves blocks of yes-or-no problems on a matrix in shared kernel memory (see dual-svm.as.ts), one thread with its own working space. */
 import type { Arena } from '../tensor/kernels/arena.ts'
+import type { DualSvmMargins, DualSvmPass } from '../tensor/kernels/dual-svm.ts'
 import { loadKernels } from '../tensor/kernels/load.ts'
 import { permutation, random } from '../tensor/random.ts'
 import type { LinearMatrix } from './linear-features.ts'
@@ -7,39 +8,11 @@ import type { LinearOptions } from './linear-options.ts'
 import type { LinearProblems, ProblemBlock } from './linear-problems.ts'
 import { blockRows } from './linear-rows.ts'
 
-type Pass = (
-  rows: number,
-  order: number,
-  offsets: number,
-  columns: number,
-  values: number,
-  norms: number,
-  rights: number,
-  live: number,
-  weights: number,
-  alphas: number,
-  bias: number,
-  diagonals: number,
-  skips: number,
-  threshold: number,
-) => number // prettier-ignore
-
-type Margins = (
-  rows: number,
-  order: number,
-  offsets: number,
-  columns: number,
-  values: number,
-  weights: number,
-  bias: number,
-  margins: number,
-) => void // prettier-ignore
-
 interface SolverKernels {
-  pass4: Pass
-  pass16: Pass
-  margins4: Margins
-  margins16: Margins
+  pass4: DualSvmPass
+  pass16: DualSvmPass
+  margins4: DualSvmMargins
+  margins16: DualSvmMargins
 }
 
 /** Rows of shuffles kept for the next block. */

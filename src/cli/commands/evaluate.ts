@@ -7,7 +7,6 @@ import type { Dataset } from '../../data/dataset.ts'
 import type { Curve } from '../../evaluate/report.ts'
 import type { ExplainMethod } from '../../explain/explain-method.ts'
 import type { Faithfulness } from '../../explain/faithfulness.ts'
-import { type DecoderName, decoderNames } from '../../labels/decode.ts'
 import { writeFileAtomic } from '../../util/atomic.ts'
 import { InputError } from '../../util/errors.ts'
 import { typedCommand } from '../command-name.ts'
@@ -19,17 +18,14 @@ import { faithfulnessLines } from '../faithfulness-lines.ts'
 import { metricLines } from '../metric-lines.ts'
 import { collect, numberIn, oneOf, wholeIn } from '../option-values.ts'
 import type { RateFlags } from '../rate-prompts.ts'
+import { addScoringOptions, type ScoringFlags } from '../scoring-options.ts'
 import type { Session } from '../session.ts'
 
-interface EvaluateFlags extends RateFlags {
+interface EvaluateFlags extends RateFlags, ScoringFlags {
   task?: string
   report?: string
   minConfidence?: number
-  decoder?: DecoderName
-  beam?: number
   unknownLabels?: 'error' | 'skip'
-  batch?: number
-  threads?: number
   explain?: string
   explainOption?: string[]
   explainRows?: number
@@ -67,22 +63,7 @@ export function configure(command: Command, session: Session): void {
     .option('--explain-option <KEY=VALUE>', 'an option of that method; may be given several times', collect)
     .option('--explain-rows <N>', 'rows drawn for it (default: 100)', wholeIn('--explain-rows', { least: 1 }))
     .option('--seed <N>', 'seed of that drawing (default: 0)', wholeIn('--seed', { least: 0 }))
-    .option(
-      '--decoder <NAME>',
-      'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: as trained)',
-      oneOf('--decoder', decoderNames),
-    )
-    .option(
-      '--beam <N>',
-      'nodes kept on each level, by the decoder top-down and by xr-linear (default: 1, and as trained)',
-      wholeIn('--beam', { least: 1 }),
-    )
-    .option('--batch <N>', 'texts scored together (default: 64)', wholeIn('--batch', { least: 1 }))
-    .option(
-      '--threads <N>',
-      "threads to compute with (default: the machine's cores)",
-      wholeIn('--threads', { least: 1 }),
-    )
+  addScoringOptions(command)
   addDataOptions(command)
     .addHelpText(
       'after',

@@ -4,7 +4,6 @@ import { addAbortSignal } from 'node:stream'
 import type { Command } from 'commander'
 import type { Classifier } from '../../classify/classifier.ts'
 import type { Prediction, PredictOptions } from '../../classify/options.ts'
-import { type DecoderName, decoderNames } from '../../labels/decode.ts'
 import { formatPath } from '../../labels/label-tree.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
 import { answerInBatches, type Question } from '../answer-in-batches.ts'
@@ -12,19 +11,16 @@ import { costLine } from '../cost-line.ts'
 import { addDataOptions, type DataFlags, readOptionsOf, remarksOnly } from '../data-options.ts'
 import { examples } from '../examples.ts'
 import { formatProbability } from '../format.ts'
-import { numberIn, oneOf, wholeIn } from '../option-values.ts'
+import { numberIn, wholeIn } from '../option-values.ts'
+import { addScoringOptions, type ScoringFlags } from '../scoring-options.ts'
 import type { Session } from '../session.ts'
 import { printable, textWidth, truncate } from '../text-width.ts'
 
-interface PredictFlags extends DataFlags {
+interface PredictFlags extends DataFlags, ScoringFlags {
   input?: string
   task?: string
   topK: number
   minConfidence?: number
-  decoder?: DecoderName
-  beam?: number
-  batch?: number
-  threads?: number
   jsonl?: boolean
 }
 
@@ -44,23 +40,10 @@ export function configure(command: Command, session: Session): void {
       'stop at the first label that is less probable than this, 0 to 1; the answer may then be an inner label, or none (default: as trained)',
       numberIn('--min-confidence', { least: 0, most: 1 }),
     )
-    .option(
-      '--decoder <NAME>',
-      'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: as trained)',
-      oneOf('--decoder', decoderNames),
-    )
-    .option(
-      '--beam <N>',
-      'nodes kept on each level, by the decoder top-down and by xr-linear (default: 1, and as trained)',
-      wholeIn('--beam', { least: 1 }),
-    )
-    .option('--batch <N>', 'texts scored together (default: 64)', wholeIn('--batch', { least: 1 }))
-    .option(
-      '--threads <N>',
-      "threads to compute with (default: the machine's cores)",
-      wholeIn('--threads', { least: 1 }),
-    )
-    .option('--jsonl', 'print one JSON object a line as answers come, for pipes and large files')
+  addScoringOptions(command).option(
+    '--jsonl',
+    'print one JSON object a line as answers come, for pipes and large files',
+  )
   addDataOptions(command)
     .addHelpText(
       'after',

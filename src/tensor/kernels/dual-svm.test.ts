@@ -1,24 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { random } from '../random.ts'
 import { Arena } from './arena.ts'
+import type { DualSvmPass } from './dual-svm.ts'
 import { loadKernels } from './load.ts'
-
-type Pass = (
-  rows: number,
-  order: number,
-  offsets: number,
-  columns: number,
-  values: number,
-  norms: number,
-  rights: number,
-  live: number,
-  weights: number,
-  alphas: number,
-  bias: number,
-  diagonals: number,
-  skips: number,
-  threshold: number,
-) => number // prettier-ignore
 
 interface Problem {
   rows: number
@@ -47,7 +31,7 @@ function someProblem(rows: number, features: number, problems: number, perRow: n
 /** Runs passes of a kernel; returns its weights, alphas and the violations it reported. */
 async function runKernel(p: Problem, width: 4 | 16, problems: number, cost: number, passes: number, threshold: number) {
   const arena = Arena.shared()
-  const kernels = await loadKernels<{ pass4: Pass; pass16: Pass }>('dual-svm', arena.memory)
+  const kernels = await loadKernels<{ pass4: DualSvmPass; pass16: DualSvmPass }>('dual-svm', arena.memory)
   const at = {
     order: arena.allocate(p.rows * 4),
     offsets: arena.allocate((p.rows + 1) * 4),

@@ -6,27 +6,11 @@
 import { chunkBytes, viewChunk, type XrChunkSize } from '../../models/xr-chunk.ts'
 import type { XrSlots, XrTree } from '../../models/xr-tree.ts'
 import type { Arena } from '../../tensor/kernels/arena.ts'
+import type { DualSvmPass } from '../../tensor/kernels/dual-svm.ts'
 import { loadKernels } from '../../tensor/kernels/load.ts'
 import { permutation, random } from '../../tensor/random.ts'
 import type { LinearMatrix } from '../linear-features.ts'
 import type { UnitRows } from './label-vectors.ts'
-
-type Pass = (
-  rows: number,
-  order: number,
-  offsets: number,
-  columns: number,
-  values: number,
-  norms: number,
-  rights: number,
-  live: number,
-  weights: number,
-  alphas: number,
-  bias: number,
-  diagonals: number,
-  skips: number,
-  threshold: number,
-) => number // prettier-ignore
 
 const blockSize = 16
 const mostPasses = 20
@@ -101,7 +85,7 @@ export class NodeSolver {
   readonly #arena: Arena
   readonly #matrix: LinearMatrix
   readonly #space: NodeSpace
-  readonly #kernels: { pass4: Pass; pass16: Pass }
+  readonly #kernels: { pass4: DualSvmPass; pass16: DualSvmPass }
   readonly #problem: NodeProblem
   /** Local number + 1 of each column and row of the node at hand; 0 elsewhere. */
   readonly #columnAt: Uint32Array
@@ -111,7 +95,7 @@ export class NodeSolver {
     arena: Arena,
     matrix: LinearMatrix,
     space: NodeSpace,
-    kernels: { pass4: Pass; pass16: Pass },
+    kernels: { pass4: DualSvmPass; pass16: DualSvmPass },
     problem: NodeProblem,
   ) {
     this.#arena = arena
