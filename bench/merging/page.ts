@@ -1,68 +1,14 @@
 /** The results page of merging fine-tuned classifiers. */
-import { mean, provenance, spread, table } from '../results-page.ts'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { mean, provenance, table } from '../results-page.ts'
 import { poolShots } from '../zoo/tasks.ts'
-import type { ZooSize } from '../zoo/zoo.ts'
-import { type Candidate, candidates, literature } from './candidates.ts'
-import { fitting, type Outcome } from './measure.ts'
-import { type Study, tunedOn } from './study.ts'
+import { candidates } from './candidates.ts'
+import { checks, lostInFeatures, misalignment, ordering } from './discussion.ts'
+import { fitting } from './measure.ts'
+import { tunedOn } from './study.ts'
+import { type Findings, over, percent, points, Summary } from './summary.ts'
 import { manyLabels } from './vectors.ts'
-
-export interface Findings {
-  readonly size: ZooSize
-  readonly studies: readonly Study[]
-  /** By method, its outcomes in the order of the studies. */
-  readonly outcomes: ReadonlyMap<Candidate, readonly Outcome[]>
-  /** Of the best data-free merge: accuracy with k shots, one value a zoo seed and shot seed. */
-  readonly curve: { readonly method: string; readonly values: ReadonlyMap<number, readonly number[]> } | undefined
-  readonly test: number
-  readonly shots: number
-  readonly shotSeeds: readonly number[]
-  readonly tune: boolean
-  readonly command: string
-}
-
-const percent = (value: number): string => (100 * value).toFixed(1)
-const over = (values: readonly number[]): string =>
-  values.length === 1
-    ? percent(values[0]!)
-    : spread(
-        values.map((value) => 100 * value),
-        1,
-      )
-const points = (value: number): string => `${(100 * value).toFixed(1)} points`
-
-/** One method over all zoos: means over the tasks, one a zoo seed. */
-class Summary {
-  readonly name: string
-  readonly family: Candidate['family']
-  readonly outcomes: readonly Outcome[]
-  readonly own: readonly number[]
-  readonly rotated: readonly number[]
-  readonly neighbours: readonly number[]
-  readonly explained: number
-  /** One a zoo seed and shot seed. */
-  readonly fitted: readonly number[]
-
-  constructor(name: string, family: Candidate['family'], outcomes: readonly Outcome[]) {
-    this.name = name
-    this.family = family
-    this.outcomes = outcomes
-    this.own = outcomes.map(({ own }) => mean(own))
-    this.rotated = outcomes.map(({ rotated }) => mean(rotated))
-    this.neighbours = outcomes.map(({ neighbours }) => mean(neighbours))
-    this.explained = mean(outcomes.map(({ explained }) => mean(explained)))
-    this.fitted = outcomes.flatMap(({ trained }) => trained[0]!.map((_, s) => mean(trained.map((of) => of[s]!))))
-  }
-
-  get lambdas(): string {
-    return [...new Set(this.outcomes.flatMap(({ lambda }) => (lambda === undefined ? [] : [lambda])))].join(', ')
-  }
-
-  /** The share of the loss against the individual models that fitting wins back. */
-  recovered(top: number): number {
-    return (mean(this.fitted) - mean(this.own)) / (top - mean(this.own))
-  }
-}
 
 export function mergingPage(findings: Findings): string {
   const { studies, size, shots, shotSeeds, test, tune } = findings
@@ -121,11 +67,11 @@ ${table(
     alone('individual', individual, percent(experts)),
     ...(joint.length === 0 ? [] : [alone('multi-task', joint.map(mean))]),
     ...ranked.map(row),
-    row(base),
+    row(base).with(6, ''),
   ],
 )}
 
-- Best data-free merge with own heads: ${best.name}, ${percent(mean(best.own))} of ${percent(top)}. FT-Classifier with ${shots} shots recovers ${(100 * best.recovered(top)).toFixed(0)} % of what it lost (asked: 60 %)${best.recovered(top) >= 0.6 ? '.' : ': **not reached**.'}
+- Best data-free merge with own heads: ${best.name}, ${percent(mean(best.own))} of ${percent(top)}. FT-Classifier with ${shots} shots recovers ${(100 * best.recovered(top)).toFixed(0)} % of what it lost (asked: 60 %)${best.recovered(top) >= 0.6 ? '.' : ': **not reached**.'} ${lostInFeatures(best, experts, top)}
 - Of ${dataFree.length} data-free merges, ${dataFree.filter((summary) => summary.recovered(top) >= 0.6).length} get back at least 60 % of their loss; between the best and the weakest stand ${points(mean(best.own) - mean(dataFree.at(-1)!.own))} with own heads, ${points(Math.max(...dataFree.map(({ fitted }) => mean(fitted))) - Math.min(...dataFree.map(({ fitted }) => mean(fitted))))} after fitting.
 ${joint.length === 0 ? '' : `- Multi-task: one encoder trained jointly on all rows (\`trainTasks\`, 3 epochs where the specialists have 2 to 4) reaches ${percent(mean(joint.map(mean)))}, ${points(mean(joint.map(mean)) - top)} from the mean of the individual models.\n`}- Control: the base encoder, never fine-tuned, reaches ${percent(mean(base.fitted))} with heads fitted to the same texts. What a merge is worth beyond its heads is the difference to that.
 
@@ -200,88 +146,12 @@ the ${tasks[0]!.expert.pool.columns} dimensions of a vector (${
       .map(({ name }) => name)
       .join(', ') || 'none'
   }) a rotation can follow the sample itself, and the share says little.
-${baseNote(size)}
+${baseNote(findings)}
 ## Not measured here
 
 ${notMeasured(findings)}
 
 ${provenance(findings.command).join('\n')}`
-}
-
-/** Ranks of values, 0 the least; equal ones share theirs. */
-function ranksOf(values: readonly number[]): number[] {
-  const sorted = [...values].sort((a, b) => a - b)
-  return values.map((value) => (sorted.indexOf(value) + sorted.lastIndexOf(value)) / 2)
-}
-
-function spearman(a: readonly number[], b: readonly number[]): number {
-  const [x, y] = [ranksOf(a), ranksOf(b)]
-  const [mx, my] = [mean(x), mean(y)]
-  const product = (p: readonly number[], mp: number, q: readonly number[], mq: number) =>
-    p.reduce((sum, value, i) => sum + (value - mp) * (q[i]! - mq), 0)
-  return product(x, mx, y, my) / Math.sqrt(product(x, mx, x, mx) * product(y, my, y, my))
-}
-
-function ordering(ranked: readonly Summary[], individual: readonly number[], noise: number): string {
-  const levels = literature.flatMap((names, level) =>
-    names.flatMap((name) => {
-      const found = ranked.find((summary) => summary.name === name)
-      return found ? [{ name, level, own: mean(found.own), fitted: mean(found.fitted) }] : []
-    }),
-  )
-  const expected = literature.map((names) => names.join(' = ')).join(' < ')
-  if (levels.length < 3) return `Expected: ${expected} < individual. Too few of these methods were run.`
-  const measured = [...levels].sort((a, b) => a.own - b.own).map(({ name, own }) => `${name} ${percent(own)}`)
-  const limit = 2 * noise
-  const pairs = levels.flatMap((a) => levels.flatMap((b) => (a.level < b.level ? [{ a, b }] : [])))
-  const agreeing = pairs.filter(({ a, b }) => b.own - a.own > limit)
-  const against = pairs.filter(({ a, b }) => a.own - b.own > limit)
-  const level = levels.map((entry) => entry.level)
-  return `- Expected: ${expected} < individual.
-- Measured, own heads: ${measured.join(' < ')} < individual ${percent(mean(individual))}. Spearman correlation with the expected order ${spearman(
-    level,
-    levels.map(({ own }) => own),
-  ).toFixed(2)}; after fitting ${spearman(
-    level,
-    levels.map(({ fitted }) => fitted),
-  ).toFixed(2)}.
-- Of ${pairs.length} pairs whose order is known, ${agreeing.length} stand in it by more than ${points(limit)} (two standard errors), ${pairs.length - agreeing.length - against.length} are not told apart, ${against.length} stand against it${against.length === 0 ? '.' : `: ${against.map(({ a, b }) => `${a.name} over ${b.name} by ${points(a.own - b.own)}`).join('; ')}.`}`
-}
-
-/** What the catalogue requires of FT-Classifier, with the shots of this run where it says 25. */
-function checks({ shots, curve }: Findings, dataFree: readonly Summary[], base: Summary): string {
-  const least = (of: (summary: Summary) => number) =>
-    dataFree.reduce((low, summary) => (of(summary) < of(low) ? summary : low), dataFree[0]!)
-  const gain = (summary: Summary) => mean(summary.fitted) - mean(summary.own)
-  const turned = (summary: Summary) => mean(summary.rotated) - mean(summary.own)
-  const result: [what: string, found: string, good: boolean][] = []
-  const [weak, unturned] = [least(gain), least(turned)]
-  result.push([
-    `${shots} shots gain at least 4 points on every merge (the catalogue: 25 shots)`,
-    `the least gain is ${points(gain(weak))} (${weak.name})`,
-    gain(weak) >= 0.04,
-  ])
-  result.push([
-    'the rotation gains at least 1 point on every merge',
-    `the least gain is ${points(turned(unturned))} (${unturned.name})`,
-    turned(unturned) >= 0.01,
-  ])
-  const ties = dataFree.find(({ name }) => name === 'ties')
-  if (ties) {
-    const above = mean(ties.fitted) - mean(base.fitted)
-    result.push([
-      'the base encoder with fitted heads stays at least 15 points below the fitted TIES merge',
-      `it is ${points(above)} below`,
-      above >= 0.15,
-    ])
-  }
-  const few = curve?.values.get(5)
-  const elected = dataFree.find(({ name }) => name === curve?.method)
-  if (few && elected) {
-    const change = mean(few) - mean(elected.own)
-    result.push([`5 shots lose at most 2 points (${elected.name})`, `they change ${points(change)}`, change >= -0.02])
-  }
-  return result.map(([what, found, good]) => `- ${what}: ${found}${good ? '' : ': **not met**'}.`).join('\n')
 }
 
 function shotsTable({ curve }: Findings, top: number, own: number): string {
@@ -303,22 +173,25 @@ ${table(
 )}`
 }
 
-function misalignment(dataFree: readonly Summary[], experts: number, top: number): string {
-  const knn = mean(dataFree.map(({ neighbours }) => mean(neighbours)))
-  const own = mean(dataFree.map((summary) => mean(summary.own)))
-  const explained = mean(dataFree.map((summary) => summary.explained))
-  return `Over the data-free merges, heads lose ${points(top - own)} on merged features, k-NN loses ${points(experts - knn)}: the classes are ${experts - knn < (top - own) / 2 ? 'mostly still' : 'no longer all'} there, and the heads no longer point at them. But one
-orthogonal map explains ${(100 * explained).toFixed(0)} % of the distance only: merged features are not the specialists' features turned, they are also changed in themselves.`
-}
-
-const baseNote = (size: ZooSize): string =>
-  size === 'minilm'
-    ? ''
-    : `
+/** What the encoder that was pretrained here is, and how its loss fell. */
+function baseNote({ size, studies }: Findings): string {
+  if (size === 'minilm') return ''
+  const folder = studies[0]!.zoo.base
+  const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as Record<string, number>
+  const log = readFileSync(join(folder, 'train-log.jsonl'), 'utf8').trim().split('\n')
+  const entries = log.map((line) => JSON.parse(line) as { step: number; loss?: number; dev?: { loss: number } })
+  const curve = (values: readonly { step: number; loss: number }[]) =>
+    values.map(({ step, loss }) => `${loss.toFixed(2)} (${step})`).join(', ')
+  const training = entries.flatMap(({ step, loss }) => (loss === undefined ? [] : [{ step, loss }]))
+  const every = Math.ceil(training.length / 8)
+  return `
 ## The base
 
-\`bench/zoo/base.ts\` pretrains it by masked language modelling on training texts of the sets, seed 0; its loss curve is \`train-log.jsonl\` in its folder.
+\`bench/zoo/base.ts\` pretrains it by masked language modelling on training texts of the sets (no labels, no test rows), seed 0: ${config['num_hidden_layers']} layers of width ${config['hidden_size']}, ${config['vocab_size']} tokens.
+Small on purpose, so that two cores pretrain it in minutes. Loss in nats a masked token (step): training ${curve(training.filter((_, i) => i % every === every - 1))};
+held out, after each epoch, ${curve(entries.flatMap(({ step, dev }) => (dev ? [{ step, loss: dev.loss }] : [])))}.
 `
+}
 
 function notMeasured({ outcomes, studies, shots, size }: Findings): string {
   const missing = candidates.filter((candidate) => !outcomes.has(candidate)).map(({ name }) => name)
