@@ -3,12 +3,12 @@
  * row and column spaces of both the old and the new change are disturbed as little as possible.
  */
 import * as v from 'valibot'
+import { Adam } from '../../tensor/adam.ts'
 import { frobeniusNorm, type Matrix } from '../../tensor/linear-algebra/matrix.ts'
 import type { MatrixKernels } from '../../tensor/linear-algebra/matrix-kernels.ts'
 import { multiply } from '../../tensor/linear-algebra/multiply.ts'
 import { lambda } from '../elements/task-vector-options.ts'
 import type { TensorTask } from '../engine/tensor-task.ts'
-import { Adam } from '../matrices/adam.ts'
 import { deltaMatrix, embeddings, isMatrix, rest, writeDelta, writeOther } from '../matrices/matrix-task.ts'
 import { anyNumber, defineMergeMethod, positive, shared } from '../merge-method.ts'
 

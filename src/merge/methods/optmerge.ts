@@ -1,9 +1,9 @@
 /** OptMerge (Wei et al., 2025): changes are denoised to low rank, and a merge that disturbs none of them is found by gradient descent. */
 import * as v from 'valibot'
+import { Adam } from '../../tensor/adam.ts'
 import { frobeniusNorm, type Matrix, matrix, scaleRows } from '../../tensor/linear-algebra/matrix.ts'
 import { multiply } from '../../tensor/linear-algebra/multiply.ts'
 import { lambda } from '../elements/task-vector-options.ts'
-import { Adam } from '../matrices/adam.ts'
 import { addTask, emptyLoss, gradient } from '../matrices/gram-loss.ts'
 import { leadingSvd } from '../matrices/leading.ts'
 import {

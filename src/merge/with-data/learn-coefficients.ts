@@ -1,7 +1,8 @@
 /** Carries AdaMerging out: one gradient of the blended model for each task and step, turned into slopes of the coefficients, and Adam on these. */
+
+import { Adam } from '../../tensor/adam.ts'
 import { permutation, random } from '../../tensor/random.ts'
 import { throwIfAborted } from '../../util/errors.ts'
-import { Adam } from '../matrices/adam.ts'
 import { layerGroup } from '../search/unconstrained-merge.ts'
 import { answerEntropy } from './answer-entropy.ts'
 import { addSlopes, type BlendInput, blendInto, type Coefficients } from './blend.ts'

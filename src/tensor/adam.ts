@@ -1,4 +1,4 @@
-/** Adam on one matrix (Kingma and Ba, 2015), in double precision. */
+/** Adam on one array of values (Kingma and Ba, 2015), in double precision. */
 
 export class Adam {
   private readonly first: Float64Array
