@@ -24,15 +24,15 @@ function grouped(labels: number, groups: number) {
   }
 }
 
-test('every label stands in the tree once, and no last node holds more than the leaf size', () => {
-  fc.assert(
-    fc.property(
+test('every label stands in the tree once, and no last node holds more than the leaf size', async () => {
+  await fc.assert(
+    fc.asyncProperty(
       fc.integer({ min: 2, max: 300 }),
       fc.integer({ min: 2, max: 20 }),
       fc.integer({ min: 1, max: 4 }),
-      (labels, leafSize, step) => {
+      async (labels, leafSize, step) => {
         const { vectors, features } = grouped(labels, 5)
-        const tree = clusterTree(vectors, features, { branching: 2 ** step, leafSize, seed: 1 })
+        const tree = await clusterTree(vectors, features, { branching: 2 ** step, leafSize, seed: 1 })
         const slots = slotsOf(tree)
         expect([...slots.units].sort((a, b) => a - b)).toEqual(Array.from({ length: labels }, (_, i) => i))
         for (let node = 0; node < nodeCount(tree); node++) {
@@ -46,9 +46,9 @@ test('every label stands in the tree once, and no last node holds more than the 
   )
 })
 
-test('labels that share features come to stand together', () => {
+test('labels that share features come to stand together', async () => {
   const { vectors, features } = grouped(64, 4)
-  const tree = clusterTree(vectors, features, { branching: 4, leafSize: 16, seed: 0 })
+  const tree = await clusterTree(vectors, features, { branching: 4, leafSize: 16, seed: 0 })
   const { units } = slotsOf(tree)
   let together = 0
   for (let part = 0; part < 4; part++) {

@@ -2,13 +2,18 @@
  * A tree over labels by balanced spherical 2-means, from the root down (Prabhu et al., Parabel, 2018): labels are parted into halves of equal size, the
  * halves again, until few enough are left; then levels are put together, so that a node has more than two children.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { XrTree } from '../../models/xr-tree.ts'
 import { random } from '../../tensor/random.ts'
+import { throwIfAborted } from '../../util/errors.ts'
+import type { RunOptions } from '../../util/progress.ts'
 import type { SparseRows } from './label-vectors.ts'
 
 /** Labels that the means are found on; more are parted by means of so many. */
 const sampleSize = 16_384
 const mostRounds = 12
+/** Labels parted between two looks at the clock and the signal. */
+const labelsPerStep = 20_000
 
 export interface ClusterOptions {
   /** Children of a node, a power of two. */
@@ -19,17 +24,20 @@ export interface ClusterOptions {
 }
 
 /** @param vectors of labels, each of length one. */
-export function clusterTree(
+export async function clusterTree(
   vectors: SparseRows,
   features: number,
   { branching, leafSize, seed }: ClusterOptions,
-): XrTree {
+  { signal, onProgress }: RunOptions = {},
+): Promise<XrTree> {
   const count = vectors.offsets.length - 1
   const depth = Math.max(0, Math.ceil(Math.log2(count / leafSize)))
   const splitter = new Splitter(vectors, features)
   const order = Uint32Array.from({ length: count }, (_, i) => i)
   // Ends of the parts, level by level: part i of a level becomes the parts 2i and 2i + 1 of the next.
   let bounds = [0, count]
+  let parted = 0
+  let shown = 0
   for (let level = 0; level < depth; level++) {
     const next = [0]
     for (let part = 0; part + 1 < bounds.length; part++) {
@@ -37,6 +45,12 @@ export function clusterTree(
       const half = start + Math.ceil((end - start) / 2)
       splitter.split(order.subarray(start, end), half - start, [seed, level, part])
       next.push(half, end)
+      parted += end - start
+      if (parted - shown < labelsPerStep) continue
+      shown = parted
+      onProgress?.({ step: 'label tree', done: parted, total: depth * count, unit: 'labels' })
+      await setImmediate()
+      throwIfAborted(signal)
     }
     bounds = next
   }

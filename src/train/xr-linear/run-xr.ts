@@ -117,7 +117,7 @@ async function learnTree(
   }
   const vectors = labelVectors(rows, unitRows, matrix.features, labelFeatures)
   throwIfAborted(signal)
-  return shared(clusterTree(vectors, matrix.features, { ...options, seed }))
+  return shared(await clusterTree(vectors, matrix.features, { ...options, seed }, { signal, onProgress }))
 }
 
 /** The same tree in memory that threads share. */
