@@ -98,7 +98,7 @@ export async function openEncoderScorer(
     const model = encoderModel(config, { units })
     const weights = await loadWeights(model, checkpoint, options)
     const tokenizer = await loadTokenizer(folder)
-    const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength)
+    const maxLength = Math.min(options.maxLength ?? defaultMaxLength, config.maxLength - model.prefix)
     return await encoderScorer(
       { model, weights, tokenizer, maxLength, config: checkpoint.config, threads: options.threads ?? 1 },
       options,

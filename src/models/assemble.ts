@@ -108,6 +108,10 @@ export function assemble(architecture: Architecture, config: EncoderConfig, opti
     graph: Graph,
     { dropout = false, hidden: wantHidden = false, tokens: mode = 'rows' }: BuildOptions = {},
   ): EncoderGraph {
+    if (mode === 'ids' && prefix > 0)
+      throw new InputError('EXPORT_KIND', 'onnx has no form for a head with a prompt before the text', {
+        help: 'use --format safetensors, and this package to run it',
+      })
     const inGraph = parameters.filter(({ lookup }) => mode === 'ids' || !lookup)
     const m = new Modules(graph, inGraph, config, dropout)
     const tokens =

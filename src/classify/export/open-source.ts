@@ -1,7 +1,7 @@
 /** What is exported: a classifier, a head of a merged model, or an encoder without a head. */
 import { join } from 'node:path'
 import { openCheckpoint, readConfig } from '../../checkpoint/checkpoint.ts'
-import { type EncoderModel, encoderModel, loadWeights, readEncoderConfig } from '../../models/index.ts'
+import { type EncoderModel, encoderModel, loadWeights, readEncoderConfig, slotKey } from '../../models/index.ts'
 import { loadTokenizer, type Tokenizer } from '../../text/tokenizer.ts'
 import { InputError } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
@@ -51,7 +51,9 @@ export async function openExportSource(
     })
   const { architectures, id2label } = config
   const isBare =
-    Array.isArray(architectures) && !architectures.some((name) => /SequenceClassification$/.test(String(name)))
+    config[slotKey] === undefined &&
+    Array.isArray(architectures) &&
+    !architectures.some((name) => /SequenceClassification$/.test(String(name)))
   const isEncoder = !String(config['model_type']).startsWith('espalier-')
   if (isEncoder && (isBare || typeof id2label !== 'object')) {
     const encoder = await openBareEncoder(folder, options)

@@ -50,11 +50,21 @@ export async function writeGguf(
   const { config } = model
   const { classifier } = source
   const vocabulary = wordPieces(JSON.parse(tokenizer.files()['tokenizer.json']!))
-  if (config.family !== 'bert' || config.activation !== 'gelu' || config.tokenTypes === 0 || !vocabulary)
-    throw new InputError('EXPORT_KIND', 'gguf has a form for BERT with gelu and a WordPiece tokenizer only', {
-      where: { file: source.folder },
-      help: 'use --format onnx, transformers or safetensors',
-    })
+  if (
+    config.slots !== undefined ||
+    config.family !== 'bert' ||
+    config.activation !== 'gelu' ||
+    config.tokenTypes === 0 ||
+    !vocabulary
+  )
+    throw new InputError(
+      'EXPORT_KIND',
+      'gguf has a form for BERT with gelu, its own head and a WordPiece tokenizer only',
+      {
+        where: { file: source.folder },
+        help: 'use --format onnx, transformers or safetensors',
+      },
+    )
   const tensors = model.parameters.map(({ name, shape }): GgufTensor => {
     const values = weights.get(name)!
     // llama.cpp keeps vectors and position tables in 32 bits.

@@ -3,14 +3,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openCheckpoint } from '../../checkpoint/checkpoint.ts'
 import { writeCheckpointInto } from '../../checkpoint/write-checkpoint.ts'
-import { throwIfAborted } from '../../util/errors.ts'
+import { InputError, throwIfAborted } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import { loadClassifier } from '../load-classifier.ts'
 import type { EncoderParts, ExportSource } from './open-source.ts'
 import { type Parity, ParityCheck } from './parity.ts'
 import { writeTokenizer } from './write-tokenizer.ts'
 
-/** @throws RunError `EXPORT_DIFFERS` */
+/** @throws InputError `EXPORT_KIND` for a head of slots; RunError `EXPORT_DIFFERS` */
 export async function writeTransformers(
   folder: string,
   { classifier, config }: ExportSource,
@@ -19,6 +19,10 @@ export async function writeTransformers(
   run: RunOptions,
 ): Promise<Parity> {
   if (classifier) {
+    if (model.config.slots !== undefined)
+      throw new InputError('EXPORT_KIND', 'transformers has no class for a head that reads the text through slots', {
+        help: 'use --format safetensors, or onnx for a head without a prompt',
+      })
     await classifier.writeInto(folder)
     const file = join(folder, 'config.json')
     const written = JSON.parse(await readFile(file, 'utf8')) as object

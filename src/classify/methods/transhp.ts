@@ -54,7 +54,12 @@ export const transhp = defineHeadMethod(
     slots: (given) => {
       const settled = given as Options
       return {
-        slots(tree, layout, { layers }) {
+        slots(tree, layout, { family, layers }) {
+          if (family === 'gru')
+            throw new InputError('METHOD_ENCODER', 'transhp expects a transformer, received a gru encoder', {
+              where: { key: 'encoder' },
+              help: 'use --encoder mini, or the folder of a BERT checkpoint',
+            })
           const sizes = settled.prompts ? promptedLevels(settled, layout, tree) : []
           if (settled.prompts && sizes.length === 0)
             throw new InputError(

@@ -49,6 +49,10 @@ export const attentionRollout = defineExplainMethod(
 )
 
 async function openRollout({ model, weights, threads }: EncoderModelParts): Promise<Explainer> {
+  if (model.config.slots !== undefined && model.head.units > 0)
+    throw new InputError('METHOD_ENCODER', 'attention-rollout follows the first token, this head reads others', {
+      help: 'use --method integrated-gradients',
+    })
   const graph = new Graph()
   const { attentions, parameters } = model.build(graph)
   if (attentions.length === 0)

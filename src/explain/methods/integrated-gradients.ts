@@ -77,13 +77,15 @@ async function attribute(
   const { units } = model.head
   const ids = masked.ids!
   const count = masked.tokens.length
-  const S = ids.length
+  // A prompt of the head stands behind the first token: what comes after it is further back in the batch.
+  const { ids: placed, S } = tokenBatch([ids], model)
+  const placeOf = (token: number) => (masked.first! + token === 0 ? 0 : masked.first! + token + model.prefix)
+  const places = new Set(Array.from({ length: count }, (_, token) => placeOf(token)))
   const table = weights.get(model.tokenTable)!
-  const x = gatherRows({ ids }, table, hiddenSize)
+  const x = gatherRows({ ids: placed }, table, hiddenSize)
   const stand = baseline === 'mask' ? (tokenizer.maskId ?? tokenizer.padId) : tokenizer.padId
-  const isToken = (i: number) => i >= masked.first! && i < masked.first! + count
   const start = gatherRows(
-    { ids: ids.map((id, i) => (isToken(i) ? (baseline === 'zero' ? -1 : stand) : id)) },
+    { ids: placed.map((id, i) => (places.has(i) ? (baseline === 'zero' ? -1 : stand) : id)) },
     table,
     hiddenSize,
   )
@@ -127,7 +129,7 @@ async function attribute(
   const perValue = await pathIntegral(x, start, midpoints(steps), gradientsAt)
   const values = new Float64Array(count)
   for (let token = 0; token < count; token++)
-    for (let i = 0; i < hiddenSize; i++) values[token]! += perValue[(masked.first! + token) * hiddenSize + i]!
+    for (let i = 0; i < hiddenSize; i++) values[token]! += perValue[placeOf(token) * hiddenSize + i]!
   const base = target.value(await logitsOf(start, 1))
   return { values, base, details: { steps } }
 }
