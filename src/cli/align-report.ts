@@ -1,5 +1,5 @@
 /** `--report` of `align` and `merge --align`: the page of each task before and after, with the map of how the merged models agree. */
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { AlignResult } from '../align/align.ts'
 import type { MergePlan } from '../merge/plan/merge-plan.ts'
 import { recordFile, writeFileAtomic } from '../util/atomic.ts'
@@ -35,16 +35,19 @@ async function mapOf(plan: MergePlan, session: Session) {
   return agreementPart(await mergeReport(plan, session.run))
 }
 
-/** The plan of the merge that made a folder, if its record names the recipe and its models are still there. */
+/** A plan of the models that were merged into a folder, if they are still where its record says; how they agree does not depend on the method. */
 export async function planOfMerge(folder: string, session: Session): Promise<MergePlan | undefined> {
-  const record = (await readJson(`${folder}/${recordFile}`).catch(() => ({}))) as Record<string, unknown>
-  const [{ mergeSources, recipeOf }, { planRecipe }] = await Promise.all([
-    import('../serve/studio/merge-record.ts'),
-    import('../merge/merge.ts'),
-  ])
+  const record = (await readJson(join(folder, recordFile)).catch(() => ({}))) as Record<string, unknown>
+  const { mergeSources } = await import('../serve/studio/merge-record.ts')
+  const { planMerge } = await import('../merge/merge.ts')
+  const { linear } = await import('../merge/methods/linear.ts')
+  const { taskArithmetic } = await import('../merge/methods/task-arithmetic.ts')
+  const sources = await mergeSources(record, [process.cwd(), dirname(folder)])
+  const base = sources.find((source) => source.base)
+  const models = sources.filter((source) => !source.base).map((source) => source.folder)
+  const method = base ? { base: base.folder, method: taskArithmetic() } : { method: linear() }
   try {
-    const sources = await mergeSources(record, [process.cwd(), dirname(folder)])
-    return await planRecipe(recipeOf(record, sources), { signal: session.run.signal })
+    return await planMerge(models, { signal: session.run.signal, ...method })
   } catch (error) {
     if (!(error instanceof InputError)) throw error
     session.run.onProgress({ step: 'report', done: 0, note: `no map of the layers: ${error.message}` })
