@@ -114,15 +114,21 @@ const summary = [...verdicts].map(
   ([name, { won, of }]) =>
     `- ${name}: better than random in ${won} of ${of} comparisons (set, model, removal, measure, seed)`,
 )
+const models = flags.models
+  .split(',')
+  .map((name) =>
+    name === 'ngram'
+      ? `\`ngram\`: ${flags.rows} texts`
+      : `\`${name}\` (an encoder of 4 layers x 128 from scratch, ${flags.epochs} epochs): ${flags['encoder-rows']} texts`,
+  )
 await writePage(
   flags.out,
-  `# Explanations: faithfulness
+  `# Explanations: faithfulness on ${flags.sets.replaceAll(',', ', ')}
 
 Each cell: the method / random attributions of the same texts, mean ± standard deviation over seeds ${flags.seeds}; a cell in which the method does not
 win in every seed says in how many it does. Comprehensiveness: high is good; sufficiency and deletion AUC: low is good (definitions in
-docs/explain.md). First the probability of the predicted label, then its log-odds. Test texts: ${flags.rows} for \`ngram\`, ${flags['encoder-rows']} for the encoder \`mini\`
-(4 layers x 128 from scratch, ${flags.epochs} epochs), drawn by the seed, rightly classified or not. \`kernel-shap\` with 512 samples, the others with their defaults.
-Attention rollout knows no label and no sign.
+docs/explain.md). First the probability of the predicted label, then its log-odds. ${models.join('; ')}; test texts are drawn by the seed,
+rightly classified or not. \`kernel-shap\` with 512 samples, the others with their defaults.${flags.models.includes('mini') ? ' Attention rollout knows no label and no sign.' : ''}
 
 ${summary.join('\n')}
 
@@ -138,5 +144,5 @@ ${table(
 )}
 
 - exact path on the test split: ${accuracies.join('; ')}
-${provenance(`npx tsx bench/systems/explain.ts --sets ${flags.sets} --models ${flags.models} --seeds ${flags.seeds} --rows ${flags.rows} --encoder-rows ${flags['encoder-rows']} --epochs ${flags.epochs}`).join('\n')}`,
+${provenance(`npx tsx bench/systems/explain.ts --sets ${flags.sets} --models ${flags.models} --seeds ${flags.seeds} --rows ${flags.rows}${flags.models.includes('mini') ? ` --encoder-rows ${flags['encoder-rows']} --epochs ${flags.epochs}` : ''}${flags.out.endsWith('/explain.md') ? '' : ` --out ${flags.out}`}`).join('\n')}`,
 )
