@@ -69,6 +69,12 @@ export { renderExplanations } from './explain/render-explanations.ts'
 export type { HeadLayout, UnitGroup } from './labels/head-layout.ts'
 export { formatPath, type LabelNode, LabelTree, type LabelTreeJson } from './labels/label-tree.ts'
 export { parseLabelTree, readLabelTree } from './labels/read-label-tree.ts'
+export type {
+  AdapterCombination,
+  AdapterToMerge,
+  MergeAdaptersOptions,
+  MergeAdaptersResult,
+} from './merge/adapters/merge-adapters.ts'
 export type { ExpertMethod, RouterStatistics } from './merge/experts/expert-method.ts'
 export type { MergeExpertsOptions, MergeExpertsResult } from './merge/experts/merge-experts.ts'
 export * from './merge/experts/methods/index.ts'
@@ -82,6 +88,8 @@ export {
   type ModelToMerge,
   materializeTask,
   merge,
+  mergeAdapterRecipe,
+  mergeAdapters,
   mergedTasks,
   mergeExperts,
   mergeRecipe,

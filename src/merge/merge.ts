@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { InputError } from '../util/errors.ts'
 import type { RunOptions } from '../util/progress.ts'
+import type { AdapterToMerge, MergeAdaptersOptions, MergeAdaptersResult } from './adapters/merge-adapters.ts'
 import type { RunMergeOptions } from './engine/run-merge.ts'
 import type { MergeExpertsOptions, MergeExpertsResult } from './experts/merge-experts.ts'
 import type { ExpertsPlan, PlanExpertsOptions } from './experts/plan-experts.ts'
@@ -175,6 +176,41 @@ export async function permuteToMatch(folder: string, options: PermuteOptions): P
 export async function planPermute(folder: string, options: RunOptions & { reference: string }): Promise<PermutePlan> {
   const { planPermuted } = await import('./permute/matchable.ts')
   return planPermuted(folder, options)
+}
+
+/**
+ * Merges LoRA adapters of one base into one adapter, a folder in PEFT's layout. A weighted sum (`linear`, `task_arithmetic`) is exact: factors stand side
+ * by side and ranks add up. Other methods work on the updates, and the result is brought to one rank by singular value decomposition; or, with
+ * `combine: 'factors'`, on all A and all B, as PEFT's `linear`, `ties` and `dare` do. Tensors that adapters replace as a whole are averaged.
+ *
+ * @param adapters folders of adapters, or `{ adapter, weight, ... }` with settings of their own.
+ * @throws InputError `ADAPTER_MERGE` for adapters that do not fit each other, those of reading adapters, `METHOD_OPTION`.
+ * @example
+ * await mergeAdapters([{ adapter: 'news', weight: 0.7 }, { adapter: 'reviews', weight: 0.3 }], { method: linear(), out: 'both' })
+ * await mergeAdapters(['news', 'reviews'], { method: ties({ density: 0.2 }), rank: 16, out: 'both' })
+ */
+export async function mergeAdapters(
+  adapters: readonly AdapterToMerge[],
+  options: MergeAdaptersOptions,
+): Promise<MergeAdaptersResult> {
+  const { writeMergedAdapter } = await import('./adapters/merge-adapters.ts')
+  return writeMergedAdapter(adapters, options)
+}
+
+/**
+ * Merges adapters by a recipe file whose models are all adapters; its key `adapter` holds `combine` and `rank`.
+ * @example
+ * await mergeAdapterRecipe('adapters.yml', 'both')
+ */
+export async function mergeAdapterRecipe(
+  recipe: string | Recipe,
+  out: string,
+  options: Omit<MergeAdaptersOptions, 'method' | 'out' | 'combine' | 'rank' | 'base'> = {},
+): Promise<MergeAdaptersResult> {
+  const { adapterMerge } = await import('./adapters/adapter-recipe.ts')
+  const read = await recipeOf(recipe)
+  const { adapters, ...given } = await adapterMerge(read)
+  return mergeAdapters(adapters, { ...options, ...given, out, record: { recipe: read.text, ...options.record } })
 }
 
 /**

@@ -23,6 +23,10 @@ export async function mergeByFile(
   flags: MergeFlags,
   session: Session,
 ): Promise<void> {
+  const recipe = await (await import('../../merge/recipe/read-recipe.ts')).readRecipe(file)
+  const { isAdapterRecipe } = await import('../../merge/adapters/adapter-recipe.ts')
+  if (await isAdapterRecipe(recipe))
+    return (await import('./merge-adapters.ts')).mergeAdaptersByRecipe(recipe, out, flags, session)
   if (flags.plan) return showPlan(file, flags, session)
   if (flags.report !== undefined)
     throw new InputError('USAGE', '--report goes with --plan', { help: 'add --plan: the page is made before merging' })

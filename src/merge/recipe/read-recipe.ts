@@ -72,6 +72,12 @@ const dtypeNames: Record<string, RecipeDtype> = {
 /** `select_topk` to `selectTopk`: recipes use mergekit's names, options ours. */
 export const camelCase = (name: string): string => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
 
+/** Without the keys that the recipe leaves out. */
+const adapterRule = ({ combine, rank }: NonNullable<RecipeFile['adapter']>): NonNullable<Recipe['adapter']> => ({
+  ...(combine === undefined ? {} : { combine }),
+  ...(rank === undefined ? {} : { rank }),
+})
+
 class Reader {
   private readonly document: YamlDocument
   private readonly text: string
@@ -99,6 +105,7 @@ class Reader {
       ...(file.chat_template ? { chatTemplate: file.chat_template } : {}),
       ...(file.head === undefined ? {} : { head: this.head(file.head) }),
       missing: file.missing,
+      ...(file.adapter === undefined ? {} : { adapter: adapterRule(file.adapter) }),
     }
   }
 

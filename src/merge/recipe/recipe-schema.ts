@@ -121,6 +121,12 @@ export const recipeSchema = table('a recipe', {
   tokenizer: v.optional(v.nullable(tokenizer)),
   chat_template: v.optional(v.nullable(text('auto, the name of a template, or a Jinja template'))),
   head: v.optional(text('keep-per-task, merge, merge-by-label-name, or "from MODEL"')),
+  adapter: v.optional(
+    table('adapter', {
+      combine: v.optional(v.picklist(['cat', 'svd', 'factors'], 'Expected cat, svd or factors for combine')),
+      rank: v.optional(v.pipe(v.number(), v.integer('Expected a whole number'), v.minValue(1, 'Expected at least 1'))),
+    }),
+  ),
   missing: v.optional(
     v.picklist(['error', 'base', 'available'], 'Expected error, base or available for missing'),
     'error',

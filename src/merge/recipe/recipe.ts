@@ -79,6 +79,8 @@ export interface Recipe {
   readonly chatTemplate?: string
   readonly head?: HeadRule
   readonly missing: MissingRule
+  /** How adapters become one, where all models are adapters. */
+  readonly adapter?: { readonly combine?: 'cat' | 'svd' | 'factors'; readonly rank?: number }
   /** The recipe as written, for the output's record. */
   readonly text: string
 }

@@ -1,5 +1,6 @@
 /** mergekit's sce, ram and ramplus_tl in its arithmetic. */
 import { notNegative, positive, share, shared } from '../merge-method.ts'
+import { descending } from './descending.ts'
 import { defineStrict } from './strict-method.ts'
 import { differences } from './strict-tensor.ts'
 import { agreeing } from './task-vectors.ts'
@@ -43,9 +44,7 @@ function mostVaried(deltas: readonly Numbers[], topk: number, n: TorchNumbers): 
   }
   let varied = 0
   for (const x of variances) if (x !== 0) varied++
-  const order = Uint32Array.from(variances.keys()).sort(
-    (a, b) => Math.fround(variances[b]!) - Math.fround(variances[a]!) || a - b,
-  )
+  const order = descending(new Float32Array(variances))
   const kept = new Uint8Array(length)
   for (const index of order.subarray(0, Math.trunc(Math.fround(varied * Math.fround(topk))))) kept[index] = 1
   return kept
@@ -53,9 +52,9 @@ function mostVaried(deltas: readonly Numbers[], topk: number, n: TorchNumbers): 
 
 /** For each element how many models change it by more than epsilon, compared in the tensors' type. */
 function counts(deltas: readonly Numbers[], epsilon: number): Uint32Array {
-  return Uint32Array.from(deltas[0]!, (_, i) =>
-    deltas.reduce((sum, delta) => sum + Number(Math.abs(delta[i]!) > epsilon), 0),
-  )
+  const found = new Uint32Array(deltas[0]!.length)
+  for (const delta of deltas) for (let i = 0; i < found.length; i++) if (Math.abs(delta[i]!) > epsilon) found[i]!++
+  return found
 }
 
 export const ram = defineStrict(

@@ -1,5 +1,6 @@
 /** How mergekit thins out a difference: by magnitude, without outliers, at random, or at random by rank; and how it rescales what is left. */
 import { InputError } from '../../util/errors.ts'
+import { descending } from './descending.ts'
 import { type Numbers, type TorchNumbers, torchNumbers } from './torch-numbers.ts'
 
 /** The random word of an element, below 2^32. */
@@ -16,11 +17,8 @@ function masked(delta: Numbers, mask: Uint8Array, n: TorchNumbers, rescale: bool
   return kept.map((x) => n.round(x * factor)) as Numbers
 }
 
-/** Indices from the largest magnitude to the smallest; equal ones in order of their index. */
-function byMagnitude(x: ArrayLike<number>): Uint32Array {
-  const magnitudes = Float32Array.from(x, Math.abs)
-  return Uint32Array.from(magnitudes.keys()).sort((a, b) => magnitudes[b]! - magnitudes[a]! || a - b)
-}
+/** Indices from the largest magnitude to the smallest. */
+const byMagnitude = (x: Numbers): Uint32Array => descending(new Float32Array(x.map(Math.abs)))
 
 const maskOf = (length: number, indices: Uint32Array): Uint8Array => {
   const mask = new Uint8Array(length)
@@ -64,7 +62,8 @@ function drawn(
 ): Numbers {
   const work = maskNumbers(n)
   const values = delta.map(work.round) as Numbers
-  const mask = Uint8Array.from(values, (_, i) => (words(i) < Math.round(chance(i, work) * twoTo32) ? 1 : 0))
+  const mask = new Uint8Array(values.length)
+  for (let i = 0; i < mask.length; i++) mask[i] = words(i) < Math.round(chance(i, work) * twoTo32) ? 1 : 0
   return masked(values, mask, work, rescale).map(n.round) as Numbers
 }
 
