@@ -1,4 +1,4 @@
-/** Real runs for the studio's tests: two ngram models, two specialists of one small encoder and their merge, a report, and what is broken. */
+/** Real runs for the studio's tests: two ngram models, two specialists of one small encoder, their merge, alone and aligned, a report, and what is broken. */
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -61,6 +61,9 @@ export async function makeRuns(folder: string): Promise<void> {
     'merge_method: task_arithmetic\nbase_model: base\nmodels:\n  - model: one\n  - model: two\nparameters:\n  weight: 0.5\n',
   )
   await run(folder, 'merge', 'recipe.yml', 'merged')
+  await mkdir(join(folder, 'few'))
+  for (const name of ['one', 'two']) await file(`few/${name}.jsonl`, rowsOf(trees[name as keyof typeof trees], 1e9))
+  await run(folder, 'merge', 'recipe.yml', 'aligned', '--align', 'few', '--shots', '4')
   // Hostile or damaged folders.
   await cp(join(folder, 'ngram-flat'), join(folder, 'damaged'), { recursive: true })
   await file('damaged/classifier.json', '{"format": 1, "method"')

@@ -2,13 +2,14 @@
 /** The studio over real runs: its routes, what it refuses, and its page in a browser, checked against the JSON and by axe in light and dark. */
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openCheckpoint } from '../../src/checkpoint/checkpoint.ts'
 import type {
   Answer,
   EvaluationDocument,
@@ -19,7 +20,7 @@ import type {
   RunList,
   SpecialistEffects,
 } from '../../src/serve/studio/api.ts'
-import { appendTrainLog } from '../../src/train/train-log.ts'
+import { appendTrainLog, type TrainLogEntry } from '../../src/train/train-log.ts'
 import { document, failure, start } from '../cli/espalier.ts'
 import { chromiumPath, launchChromium, noChromium } from '../support/chromium.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -79,6 +80,7 @@ describe('routes', () => {
       'ngram-levels': 'model',
       thief: 'model',
       merged: 'merge',
+      aligned: 'merge',
       'flat-report.json': 'evaluation',
       damaged: 'broken',
       'no-json': 'broken',
@@ -132,16 +134,49 @@ describe('routes', () => {
   test('the merge map is that of the weights', async () => {
     const map = await job<MergeMap>('merge-map', { id: 'merged' })
     expect(map.models).toEqual(['one', 'two'])
-    expect(map.layers.map(({ name }) => name)).toEqual(
-      ['embeddings', 'layer 0', 'layer 1', 'layer 2', 'layer 3', 'pooler'].slice(0, map.layers.length),
-    )
+    expect(map.layers.map(({ name }) => name)).toEqual([
+      'before the layers',
+      ...Array.from({ length: map.layers.length - 2 }, (_, layer) => `layer ${layer}`),
+      'after the layers',
+    ])
     const measure = (key: string) => map.measures.find((one) => one.key === key)!.values
-    for (const [layer, row] of measure('cosine').entries()) {
-      // Of two models the cosine with "the others" is the cosine with each other.
-      expect(row[0]).toBeCloseTo(row[1]!, 9)
-      expect(Math.abs(row[0]!)).toBeLessThanOrEqual(1)
-      const against = measure('conflict')[layer]!
-      expect(against[0]! + against[1]!).toBeLessThanOrEqual(1)
+    const checkpoints = await Promise.all(['base', 'one', 'two'].map((name) => openCheckpoint(join(folder, name))))
+    let [own, mean, product, against, magnitude] = [0, 0, 0, 0, 0]
+    for (const name of checkpoints[0]!.tensors.keys()) {
+      if (!name.includes('layer.1.')) continue
+      const [base, one, two] = (await Promise.all(checkpoints.map((checkpoint) => checkpoint.readFloat32(name)))) as [
+        Float32Array,
+        Float32Array,
+        Float32Array,
+      ]
+      for (const [i, value] of base.entries()) {
+        const change = one[i]! - value
+        const middle = (change + two[i]! - value) / 2
+        own += change * change
+        mean += middle * middle
+        product += change * middle
+        magnitude += Math.abs(change)
+        if (change * middle < 0) against += Math.abs(change)
+      }
+    }
+    await Promise.all(checkpoints.map((checkpoint) => checkpoint.close()))
+    const layer = map.layers.findIndex(({ name }) => name === 'layer 1')
+    expect(measure('cosine')[layer]![0]).toBeCloseTo(product / Math.sqrt(own * mean), 6)
+    expect(measure('conflict')[layer]![0]).toBeCloseTo(against / magnitude, 6)
+  })
+
+  test('figures of each task are those of the record of merging and aligning', async () => {
+    const { tasks } = await job<MergeMap>('merge-map', { id: 'aligned' })
+    const record = JSON.parse(await readFile(join(folder, 'aligned', 'espalier.json'), 'utf8')) as {
+      tasks: Record<string, Record<string, Record<string, number>>>
+    }
+    expect([...new Set(tasks.map(({ task }) => task))]).toEqual(['one', 'two'])
+    expect(tasks.length).toBe(
+      Object.values(record.tasks).reduce((sum, figures) => sum + Object.keys(figures).length, 0),
+    )
+    for (const { task, figure, values } of tasks) {
+      expect(values.map(({ when }) => when)).toEqual(['specialist', 'merged', 'aligned'])
+      for (const { when, value } of values) expect(value).toBe(record.tasks[task]![figure]![when])
     }
   })
 
@@ -301,13 +336,84 @@ describe('the page', () => {
     await page.close()
   })
 
+  test('curves of a training that runs are drawn while it runs', async (context) => {
+    context.skip(!browser, noChromium)
+    const args = ['train', 'both.jsonl', '--encoder', 'mini', '--out', 'live', '--threads', '1', '--epochs', '8']
+    const { result } = start(args, { cwd: folder })
+    await expect
+      .poll(async () => (await get<RunList>('runs')).runs.find(({ id }) => id === 'live.training')?.kind, {
+        timeout: 60_000,
+      })
+      .toBe('training')
+    const page = await open('#/run/live.training/training')
+    const figure = async (name: string) => {
+      const shown = page.locator('.figures div', { has: page.locator('dt', { hasText: new RegExp(`^${name}$`) }) })
+      return Number((await shown.locator('dd').innerText({ timeout: 60_000 })).replaceAll(',', ''))
+    }
+    const first = await figure('step')
+    await page.waitForSelector('.curves svg')
+    expect(await page.locator('.state').innerText()).toContain('live')
+    await expect.poll(() => figure('step'), { timeout: 60_000 }).toBeGreaterThan(first)
+    await page.screenshot({ path: join(shots, 'training-live.png'), fullPage: true })
+    await expect.poll(() => page.locator('.state').innerText(), { timeout: 120_000 }).toContain('finished')
+    expect((await result).status).toBe(0)
+    // What stands on the page at the end is the end of the log.
+    const lines = (await readFile(join(folder, 'live', 'train-log.jsonl'), 'utf8')).trim().split('\n')
+    const log = lines.map((line) => JSON.parse(line) as TrainLogEntry)
+    await page.getByRole('link', { name: 'Open live' }).click()
+    await page.getByRole('link', { name: 'Training' }).click()
+    await expect.poll(() => figure('step'), { timeout: 30_000 }).toBe(log.at(-1)!.step)
+    const dev = log.findLast((entry) => entry.dev !== undefined)!.dev!
+    for (const [name, value] of Object.entries(dev))
+      expect((await figure(`dev ${name}`)).toFixed(3)).toBe(value.toFixed(3))
+    const loss = log.findLast((entry) => entry.loss !== undefined)!.loss!
+    expect((await figure('loss \\(nats\\)')).toFixed(3)).toBe(loss.toFixed(3))
+    await page.close()
+  }, 300_000)
+
+  test('a decision of a merged model is taken apart by a click', async (context) => {
+    context.skip(!browser, noChromium)
+    const text = 'please buy hand saw'
+    const page = await open(`#/run/merged/try?head=two&text=${encodeURIComponent(text)}`)
+    await page.getByRole('button', { name: 'Take the merge apart for this text' }).click()
+    const rows = page.locator('#specialists tbody tr')
+    await expect.poll(() => rows.count(), { timeout: 60_000 }).toBe(2)
+    const told = await job<SpecialistEffects>('specialists', { id: 'merged', head: 'two', text })
+    expect(await page.locator('#specialists p').innerText()).toContain(`${told.label} over ${told.rival}`)
+    for (const { specialist, margin, answer } of told.effects) {
+      const row = rows.filter({ has: page.locator('th', { hasText: specialist }) })
+      const moved = Number((await row.locator('b').innerText()).replace('−', '-').replace('±', ''))
+      expect(Math.abs(moved - (told.margin - margin))).toBeLessThan(0.0051)
+      expect(await row.locator('td.plain').innerText()).toBe(answer)
+    }
+    await page.locator('#specialists').scrollIntoViewIfNeeded()
+    await page.screenshot({ path: join(shots, 'taken-apart.png'), fullPage: true })
+    await page.close()
+  }, 120_000)
+
+  test('the merge view draws each task before and after, as recorded', async (context) => {
+    context.skip(!browser, noChromium)
+    const { tasks } = await job<MergeMap>('merge-map', { id: 'aligned' })
+    const page = await open('#/run/aligned/merge')
+    await page.waitForSelector('.tasks tr', { timeout: 60_000 })
+    const shown = await page
+      .locator('.tasks tr')
+      .evaluateAll((rows) =>
+        rows.map((row) => [row.querySelector('.when')!.textContent, row.querySelector('.probability b')!.textContent]),
+      )
+    expect(shown).toEqual(tasks.flatMap(({ values }) => values.map(({ when, value }) => [when, value.toFixed(3)])))
+    await page.getByRole('button', { name: 'cosine' }).click()
+    expect(page.url()).toContain('measure=cosine')
+    await page.close()
+  }, 120_000)
+
   const text = encodeURIComponent('please buy hand saw')
   test.each([
     ['runs', '#/', '.runs tbody tr'],
     ['labels', '#/run/ngram-flat/labels?label=3', '#tree .node'],
     ['text', `#/run/ngram-flat/try?text=${text}`, '.nearest li'],
     ['merged-text', `#/run/merged/try?head=two&text=${text}`, '.strongest td'],
-    ['merge', '#/run/merged/merge', '.heat td'],
+    ['merge', '#/run/aligned/merge', '.tasks td'],
     ['record', '#/run/ngram-flat/record', '.json'],
     ['broken', '#/run/damaged', '.fault'],
     ['compare', '#/compare?a=ngram-flat&b=ngram-levels', '.deltas td'],
@@ -338,14 +444,18 @@ describe('the page', () => {
         await page.screenshot({ path: join(shots, `${name}-${scheme}.png`), fullPage: true })
         await page.close()
       }
-      for (const width of [360, 2560]) {
-        const page = await open(hash, { width })
+      for (const [width, scheme] of [
+        [360, 'light'],
+        [360, 'dark'],
+        [2560, 'light'],
+      ] as const) {
+        const page = await open(hash, { width, scheme })
         await page.waitForSelector(ready, { timeout: 30_000 })
         const over = await page.evaluate(
           () => window.document.documentElement.scrollWidth - window.document.documentElement.clientWidth,
         )
         expect(over, `${name} at ${width}`).toBeLessThanOrEqual(0)
-        await page.screenshot({ path: join(shots, `${name}-${width}.png`), fullPage: true })
+        await page.screenshot({ path: join(shots, `${name}-${width}-${scheme}.png`), fullPage: true })
         await page.close()
       }
     },
