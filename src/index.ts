@@ -145,6 +145,15 @@ export { type OrganizeOptions, type OrganizeResult, organize } from './taxonomy/
 export type { OrganizeMethod } from './taxonomy/organize-method.ts'
 export { type SchemaQuality, schemaQuality } from './taxonomy/schema-quality.ts'
 export { tfIdfVectors, type UnitVectors, unitVectors } from './taxonomy/text-vectors.ts'
+export {
+  asymmetricLoss,
+  focalLoss,
+  type Loss,
+  type LossInfo,
+  treeMarginLoss,
+  treeSmoothingLoss,
+  zlprLoss,
+} from './train/losses/index.ts'
 export { EspalierError, InputError, InterruptedError, type Place, RunError } from './util/errors.ts'
 export type { MethodInfo } from './util/method.ts'
 export type { Progress, RunOptions } from './util/progress.ts'

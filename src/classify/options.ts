@@ -2,6 +2,7 @@
 import type { Dataset } from '../data/dataset.ts'
 import type { Decoder } from '../labels/decode.ts'
 import type { LabelTree } from '../labels/label-tree.ts'
+import type { Loss } from '../train/losses/loss.ts'
 import type { RunOptions } from '../util/progress.ts'
 import type { HeadMethod } from './head-method.ts'
 
@@ -12,6 +13,8 @@ export interface TrainOptions extends RunOptions {
   dev?: Dataset
   /** The head. Default: chosen by the number of labels, their depth, labels per row and the encoder; the plan and the record say why. */
   method?: HeadMethod
+  /** What is minimised in place of the head's cross-entropy (encoders): `focalLoss()`, `asymmetricLoss()`, `treeSmoothingLoss()`, `treeMarginLoss()`, `zlprLoss()`. */
+  loss?: Loss
   /** `ngram` (default), `mini` or `gru` (from scratch), a checkpoint folder, or `hf:ORG/NAME`. */
   encoder?: string
   /** Folder for the trained model. Without it the model lives in memory only. */
@@ -78,6 +81,8 @@ export interface TrainPlan {
   encoder: string
   /** `why`: where the method was not named. */
   method: { name: string; options: Record<string, unknown>; why?: string }
+  /** What is minimised, where it is not the method's own. */
+  loss?: { name: string; options: Record<string, unknown> }
   rows: number
   devRows: number
   labels: { count: number; levels: number; leaves: number; units: number; multiLabel: boolean }

@@ -38,6 +38,7 @@ export async function planTrain(data: Dataset, options: TrainOptions = {}): Prom
       options: method.options,
       ...(prepared.why === undefined ? {} : { why: prepared.why }),
     },
+    ...(options.loss === undefined ? {} : { loss: { name: options.loss.name, options: { ...options.loss.options } } }),
     rows: train.texts.length,
     devRows: dev?.texts.length ?? 0,
     labels: {

@@ -6,6 +6,7 @@ import type { LabelTree } from '../labels/label-tree.ts'
 import { InputError } from '../util/errors.ts'
 import { sha256OfJson } from '../util/hash.ts'
 import { version } from '../util/version.ts'
+import { checkLoss } from './check-loss.ts'
 import { chooseMethod } from './choose-method.ts'
 import type { HeadMethod } from './head-method.ts'
 import type { TrainOptions } from './options.ts'
@@ -44,15 +45,16 @@ export async function prepareTraining(data: Dataset, options: TrainOptions): Pro
       help: 'add --encoder mini to train a small one, or --encoder DIR or hf:ORG/NAME to fine-tune one',
     })
   const layout = method.layout(tree, context)
+  if (options.loss) checkLoss(options.loss, method, encoder, layout, tree)
   const inputs = [...(await data.hash(options)), ...(options.dev ? await options.dev.hash(options) : [])]
-  const { epochs, lr, batch, maxLength, maxMinutes, unknownLabels } = options
+  const { epochs, lr, batch, maxLength, maxMinutes, unknownLabels, loss } = options
   const fingerprint = sha256OfJson({
     version,
     inputs: inputs.map(({ sha256 }) => sha256),
     tree,
     encoder,
     method: { name: method.name, options: method.options },
-    options: { seed, epochs, lr, batch, maxLength, maxMinutes, unknownLabels },
+    options: { seed, epochs, lr, batch, maxLength, maxMinutes, unknownLabels, loss },
   })
   return { ...read, ...split, method, why: chosen?.why, layout, encoder, fingerprint, inputs }
 }

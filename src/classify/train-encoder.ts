@@ -25,6 +25,7 @@ import {
 import { trainEncoder } from '../train/train-encoder.ts'
 import { readJson } from '../util/json.ts'
 import type { RunOptions } from '../util/progress.ts'
+import { lossJob } from './check-loss.ts'
 import { classifierConfig, defaultMaxLength, encoderScorer } from './encoder-scorer.ts'
 import type { SlotInput, SlotStart } from './head-method.ts'
 import { adjustmentOf } from './logit-adjustment.ts'
@@ -62,6 +63,7 @@ export async function trainEncoderScorer(training: ScorerTraining, encoder: stri
     layout,
     ...(slots === undefined ? {} : { slots }),
     ...(prepared.objective === undefined ? {} : { objective: prepared.objective }),
+    ...(options.loss ? { loss: lossJob(options.loss, method, prepared.objective !== undefined, tree) } : {}),
     ...(prepared.initial === undefined ? {} : { initial: prepared.initial }),
     train: { rows, targets },
     ...(dev === undefined ? {} : { dev: { rows: tokens(dev), targets: headTargets(layout, tree, dev.labels) } }),

@@ -4,7 +4,7 @@ import type { LabelTree } from '../labels/label-tree.ts'
 import type { MultiTaskModel } from './load-tasks.ts'
 import type { TrainOptions, TrainPlan } from './options.ts'
 
-export interface TrainTasksOptions extends Omit<TrainOptions, 'labels' | 'dev' | 'out' | 'encoder'> {
+export interface TrainTasksOptions extends Omit<TrainOptions, 'labels' | 'dev' | 'out' | 'encoder' | 'loss'> {
   /** The folder to write. */
   out: string
   /** `mini` (default), a checkpoint folder, or `hf:ORG/NAME`. */

@@ -141,6 +141,7 @@ function recordOf(prepared: Prepared, options: TrainOptions, scorer: Scorer): Re
       options: prepared.method.options,
       ...(prepared.why === undefined ? {} : { why: prepared.why }),
     },
+    ...(options.loss === undefined ? {} : { loss: options.loss }),
     options: { epochs, lr, batch, maxLength, maxMinutes, unknownLabels },
     seed: options.seed ?? defaultSeed,
     inputs: prepared.inputs,

@@ -96,13 +96,14 @@ export function parseMethodOptions(
   method: string,
   schema: SchemaWithEntries,
   pairs: readonly string[],
+  flag = '--method-option',
 ): Record<string, unknown> {
   const infos = describeOptions(schema)
   const options: Record<string, unknown> = {}
   for (const pair of pairs) {
     const [, key, text] = /^([^=]+)=(.*)$/s.exec(pair) ?? []
     if (key === undefined || text === undefined)
-      throw new InputError('METHOD_OPTION', `--method-option expects key=value, received "${pair}"`, {
+      throw new InputError('METHOD_OPTION', `${flag} expects key=value, received "${pair}"`, {
         help: `see: espalier systems ${method}`,
       })
     const info = infos.find(({ name }) => name === key)
@@ -110,11 +111,11 @@ export function parseMethodOptions(
       const names = infos.map(({ name }) => name)
       const fallback = names.length === 0 ? `${method} has no options` : `${method} takes: ${names.join(', ')}`
       throw new InputError('METHOD_OPTION', `Unknown option "${key}" of method ${method}`, {
-        where: { key: `--method-option ${pair}` },
+        where: { key: `${flag} ${pair}` },
         help: didYouMean(key, names, fallback),
       })
     }
-    options[key] = typedValue(info, text, pair)
+    options[key] = typedValue(info, text, `${flag} ${pair}`)
   }
   return options
 }
@@ -123,7 +124,7 @@ function typedValue(info: OptionInfo, text: string, pair: string): unknown {
   const value = parseValue(info, text, pair)
   if (value === undefined)
     throw new InputError('METHOD_OPTION', `${info.name} expects ${describeType(info)}, received "${text}"`, {
-      where: { key: `--method-option ${pair}` },
+      where: { key: pair },
     })
   return value
 }

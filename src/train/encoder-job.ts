@@ -4,6 +4,7 @@ import type { EncoderConfig, Pooling } from '../models/encoder.ts'
 import type { SlotConfig } from '../models/slots/slot-config.ts'
 import { InputError } from '../util/errors.ts'
 import { rowCount, type TokenRows } from './batches.ts'
+import type { LossJob } from './losses/index.ts'
 import type { ObjectiveConfig } from './objectives/objective.ts'
 import { checkSchedule, type ScheduleName } from './schedule.ts'
 import type { TrainLogEntry } from './train-log.ts'
@@ -87,6 +88,8 @@ export interface EncoderJob {
   readonly dev?: TrainingRows
   /** Added to the logits while training, per unit of the layout. */
   readonly adjustment?: Float32Array
+  /** In place of the cross-entropy of the head, with the objective `head` alone. */
+  readonly loss?: LossJob
   readonly options: TrainOptions
   /** Where the state and the log are kept while training; without it nothing is written. */
   readonly workFolder?: string

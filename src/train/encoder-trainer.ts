@@ -151,7 +151,11 @@ class EncoderTrainer {
           rules,
           layout,
           objective: objective(job.objective),
-          loss: { labelSmoothing: options.labelSmoothing, ...(adjustment ? { adjustment } : {}) },
+          loss: {
+            labelSmoothing: options.labelSmoothing,
+            ...(adjustment ? { adjustment } : {}),
+            ...(job.loss ? { loss: job.loss } : {}),
+          },
           rows: train.rows,
           targets: train.targets,
           microBatchSize: options.microBatchSize ?? options.batchSize,
@@ -365,12 +369,19 @@ class EncoderTrainer {
 
 /** What makes two runs the same: everything that the result depends on. */
 function* fingerprintParts(
-  { layout, train, dev, adjustment, pooling, objective, options }: EncoderJob,
+  { layout, train, dev, adjustment, pooling, objective, loss, options }: EncoderJob,
   config: EncoderConfig,
   weights: ReadonlyMap<string, Float32Array>,
 ): Generator<ArrayBufferView | string> {
   const { maxMinutes: _, saveMinutes: __, ...rest } = options
-  yield JSON.stringify({ layout: { ...layout, unitNodes: [] }, pooling, objective, rest, config })
+  yield JSON.stringify({
+    layout: { ...layout, unitNodes: [] },
+    pooling,
+    objective,
+    loss: loss && [loss.name, loss.options],
+    rest,
+    config,
+  })
   yield layout.unitNodes
   for (const part of dev ? [train, dev] : [train]) {
     yield part.rows.offsets

@@ -2,7 +2,7 @@
  * The loss of any head layout, as graph nodes fed with what a batch asks. Softmax groups: cross-entropy of each active group, summed over the
  * groups of a row (the negative log-likelihood of its path). Sigmoid groups: binary cross-entropy, averaged over the row's active units. Both are
  * averaged over the rows of the whole batch, so that micro-batches add up to it. Optional label smoothing (Szegedy et al., 2016) and additive
- * logit adjustment (Menon et al., 2021).
+ * logit adjustment (Menon et al., 2021); another loss may take the place of cross-entropy, see losses/.
  */
 import {
   add,
@@ -18,12 +18,16 @@ import {
   type Tensor,
 } from '../graph/index.ts'
 import type { HeadLayout, HeadTargets } from '../labels/head-layout.ts'
+import type { LossJob } from './losses/index.ts'
+import { lossTerms } from './losses/terms.ts'
 
 export interface LossOptions {
   /** Share of the target that is spread over all units of a group (softmax) or taken towards one half (sigmoid); 0 to below 1. */
   readonly labelSmoothing: number
   /** Added to the logits, per unit, in training only: for example the log of each unit's share. */
   readonly adjustment?: Float32Array
+  /** In place of cross-entropy. */
+  readonly loss?: LossJob
 }
 
 export interface LossFeeds {
@@ -38,29 +42,33 @@ const absent = -1e9
 const single = (layout: HeadLayout): boolean => layout.activation === 'softmax' && layout.groups.length === 1
 
 /**
- * Adds the loss to the graph of `logits`, [rows, units]. Its inputs (`loss.*`) are what `lossFeeds` gives.
+ * Adds the loss to the graph of `logits`, [rows, units]. Its inputs (`loss.*`) are what `lossFeeds` gives for the same `loss`.
  * @returns a scalar.
  */
-export function headLoss(logits: Tensor, layout: HeadLayout): Tensor {
+export function headLoss(logits: Tensor, layout: HeadLayout, loss?: LossJob): Tensor {
+  const { sigmoid = bySigmoid, softmax = bySoftmax } = loss ? lossTerms(loss) : {}
   const { graph, shape } = logits
   const [rows, units] = shape as [Dim, Dim]
   if (layout.activation === 'sigmoid') {
     const bias = graph.input('loss.bias', 'float32', [units])
     const target = graph.input('loss.target', 'float32', [rows, units])
     const weight = graph.input('loss.weight', 'float32', [rows, units])
-    const z = add(logits, bias)
-    return reduceSum(mul(weight, sigmoidCrossEntropy(z, target)))
+    return sigmoid(add(logits, bias), target, weight)
   }
   // Each active group of each row is a line of `K` places, the units of the group.
   const lines: Dim = single(layout) ? rows : 'N'
   const places: Dim = single(layout) ? units : 'K'
-  const bias = graph.input('loss.bias', 'float32', single(layout) ? [units] : [lines, places])
+  const bias = graph.input('loss.bias', 'float32', [lines, places])
   const target = graph.input('loss.target', 'float32', [lines, places])
   const z = single(layout)
     ? logits
     : gather(reshape(logits, [multiplyDims(rows, units)]), graph.input('loss.places', 'int64', [lines, places]))
-  return reduceSum(softmaxCrossEntropy(add(z, bias), target))
+  return softmax(add(z, bias), target)
 }
+
+const bySigmoid = (z: Tensor, target: Tensor, weight: Tensor): Tensor =>
+  reduceSum(mul(weight, sigmoidCrossEntropy(z, target)))
+const bySoftmax = (z: Tensor, target: Tensor): Tensor => reduceSum(softmaxCrossEntropy(z, target))
 
 /**
  * What `headLoss` is fed for some rows of the data.
@@ -104,22 +112,47 @@ function sigmoidFeeds(
   return { feeds: { 'loss.bias': bias, 'loss.target': target, 'loss.weight': weight }, dims: {} }
 }
 
+/** The units of an active group in one row, and which of them is right, counted from the first. */
+interface Line {
+  readonly row: number
+  readonly start: number
+  readonly size: number
+  readonly right: number
+}
+
+/** Writes biases and targets of lines into places `at` and on. */
+function lineWriter(layout: HeadLayout, batchRows: number, { labelSmoothing, adjustment, loss }: LossOptions) {
+  const terms = loss ? lossTerms(loss) : {}
+  return ({ start, size, right }: Line, at: number, bias: Float32Array, target: Float32Array): void => {
+    const nodes = layout.unitNodes.subarray(start, start + size)
+    const node = nodes[right]!
+    const shares = terms.shares?.(nodes, node, loss!.tree!)
+    for (let k = 0; k < size; k++) {
+      const share = shares ? shares[k]! : k === right ? 1 : 0
+      const margin = terms.margin?.(nodes[k]!, node, loss!.tree!) ?? 0
+      bias[at + k] = (adjustment ? adjustment[start + k]! : 0) + margin
+      target[at + k] = (share * (1 - labelSmoothing) + labelSmoothing / size) / batchRows
+    }
+  }
+}
+
 function singleFeeds(
   layout: HeadLayout,
   targets: HeadTargets,
   rows: Uint32Array,
   batchRows: number,
-  { labelSmoothing, adjustment }: LossOptions,
+  options: LossOptions,
 ): LossFeeds {
   const units = layout.unitNodes.length
+  const write = lineWriter(layout, batchRows, options)
+  const bias = new Float32Array(rows.length * units)
   const target = new Float32Array(rows.length * units)
   for (const [i, row] of rows.entries()) {
     const right = rightUnits(targets, row)[0]
     if (right === undefined) continue // a row without a label asks nothing
-    target.fill(labelSmoothing / units / batchRows, i * units, (i + 1) * units)
-    target[i * units + right]! += (1 - labelSmoothing) / batchRows
+    write({ row: i, start: 0, size: units, right }, i * units, bias, target)
   }
-  return { feeds: { 'loss.bias': adjustment ?? new Float32Array(units), 'loss.target': target }, dims: {} }
+  return { feeds: { 'loss.bias': bias, 'loss.target': target }, dims: {} }
 }
 
 function groupFeeds(
@@ -127,10 +160,10 @@ function groupFeeds(
   targets: HeadTargets,
   rows: Uint32Array,
   batchRows: number,
-  { labelSmoothing, adjustment }: LossOptions,
+  options: LossOptions,
 ): LossFeeds {
   const units = layout.unitNodes.length
-  const lines: { row: number; start: number; size: number; right: number }[] = []
+  const lines: Line[] = []
   for (const [i, row] of rows.entries()) {
     const right = rightUnits(targets, row)
     for (const group of activeGroups(targets, row)) {
@@ -149,13 +182,12 @@ function groupFeeds(
   const index = new BigInt64Array(lines.length * places)
   const bias = new Float32Array(lines.length * places).fill(absent)
   const target = new Float32Array(lines.length * places)
-  for (const [n, { row, start, size, right }] of lines.entries()) {
+  const write = lineWriter(layout, batchRows, options)
+  for (const [n, line] of lines.entries()) {
     const at = n * places
-    for (let k = 0; k < size; k++) {
-      index[at + k] = BigInt(row * units + start + k)
-      bias[at + k] = adjustment ? adjustment[start + k]! : 0
-      if (right >= 0) target[at + k] = ((k === right ? 1 - labelSmoothing : 0) + labelSmoothing / size) / batchRows
-    }
+    for (let k = 0; k < line.size; k++) index[at + k] = BigInt(line.row * units + line.start + k)
+    if (line.right >= 0) write(line, at, bias, target)
+    else bias.fill(0, at, at + line.size)
   }
   return {
     feeds: { 'loss.places': index, 'loss.bias': bias, 'loss.target': target },

@@ -67,9 +67,10 @@ export class TrainingStep {
   /** Builds and compiles the graph. */
   static async create(setup: StepSetup, optimizer: Optimizer, { onProgress }: RunOptions = {}): Promise<TrainingStep> {
     const { model, weights, rules, layout, objective, threads, runtime } = setup
+    const { loss: replacement } = setup.loss
     const graph = new Graph()
     const built = model.build(graph, { dropout: true })
-    const loss = objective.loss({ built, layout })
+    const loss = objective.loss({ built, layout, ...(replacement ? { loss: replacement } : {}) })
     const trained = [...built.parameters].filter(([name]) => rules.get(name)!.trained)
     const tableTrained = rules.get(model.tokenTable)!.trained
     const wanted = [...trained.map(([, tensor]) => tensor), ...(tableTrained ? [built.tokens] : [])]

@@ -1,10 +1,8 @@
 /** PLANT: label attention that starts from which tokens speak for which label, counted and ranked over the training rows, in place of noise. */
 import * as v from 'valibot'
 import type { LabelTree } from '../../labels/label-tree.ts'
-import { planted } from '../../models/slots/planted-attention.ts'
+import { planted } from '../../models/slots/planted-parameters.ts'
 import type { SlotConfigOf } from '../../models/slots/slot-config.ts'
-import { tokenInformation } from '../../train/planting/token-information.ts'
-import { trainRanker } from '../../train/planting/train-ranker.ts'
 import { InputError } from '../../util/errors.ts'
 import { defineHeadMethod, type SlotInput, type SlotMethod, type SlotStart } from '../head-method.ts'
 import { flat } from './flat.ts'
@@ -18,10 +16,11 @@ const schema = v.object({
   mix: v.optional(v.picklist(['sum', 'learned']), 'sum'),
   keepTable: v.optional(count(512), 5),
   keepRanker: v.optional(count(512), 30),
+  minRows: v.optional(count(1_000_000), 3),
   fineTune: v.optional(v.boolean(), true),
   factors: v.optional(count(1024), 64),
-  rankerEpochs: v.optional(count(1000), 20),
-  rankerRate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(10)), 0.3),
+  rankerEpochs: v.optional(count(1000), 40),
+  rankerRate: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(10)), 0.02),
 })
 type PlantOptions = v.InferOutput<typeof schema>
 
@@ -34,8 +33,9 @@ const largestTable = 2 ** 27
  * - `table`, `ranker`, `linear` (default true): which attentions there are.
  * - `mix` (default `sum`): context vectors are added up; `learned`: three weights are learnt, starting at 1 for the table and 0 for the others.
  * - `keepTable` (default 5), `keepRanker` (default 30): tokens of a text that a label keeps.
+ * - `minRows` (default 3): tokens in fewer training rows are not planted; what they seem to say is chance. The paper plants all.
  * - `fineTune` (default true): the ranker's factors are trained on; the table never is.
- * - `factors` (default 64), `rankerEpochs` (default 20), `rankerRate` (default 0.3): the ranker's width, passes over the tokens, learning rate.
+ * - `factors` (default 64), `rankerEpochs` (default 40), `rankerRate` (default 0.02): the ranker's width, passes over the tokens, learning rate.
  *
  * The paper's encoder is an AWD-LSTM that reads long documents in chunks of 72 tokens; here it is the transformer that `encoder` names, which reads one
  * text of up to 512 tokens at once, so there is no state between chunks.
@@ -84,10 +84,14 @@ function slotMethod(options: PlantOptions): SlotMethod {
 }
 
 async function plantAttention(options: PlantOptions, input: SlotInput): Promise<SlotStart> {
+  const [{ tokenInformation }, { trainRanker }] = await Promise.all([
+    import('../../train/planting/token-information.ts'),
+    import('../../train/planting/train-ranker.ts'),
+  ])
   const { layout, config, rows, targets, seed, run } = input
   const { parts } = input.slots as SlotConfigOf<'planted-attention'>
   const units = layout.unitNodes.length
-  const information = tokenInformation(rows, targets, units, config.vocabularySize)
+  const information = tokenInformation(rows, targets, units, config.vocabularySize, options.minRows)
   const initial = new Map<string, Float32Array>()
   if (options.table) initial.set(planted.table, scaledByUnit(information, units))
   if (options.ranker) {

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { TrainOptions, TrainPlan } from '../../classify/options.ts'
 import type { ReadOptions } from '../../data/row.ts'
 import { type DecoderName, decoderNames } from '../../labels/decode.ts'
+import { type Loss, lossNames, lossOf } from '../../train/losses/index.ts'
 import { EspalierError, InputError, InterruptedError } from '../../util/errors.ts'
 import { didYouMean } from '../../util/suggest.ts'
 import { commandName, shellWord, typedCommand } from '../command-name.ts'
@@ -27,6 +28,8 @@ interface TrainFlags extends DataFlags {
   task?: string[]
   method?: string
   methodOption?: string[]
+  loss?: string
+  lossOption?: string[]
   decoder?: DecoderName
   encoder?: string
   epochs?: number
@@ -66,6 +69,12 @@ export function configure(command: Command, session: Session): void {
       'the head, see: espalier systems; auto chooses by the data and says why in --plan (default: auto)',
     )
     .option('--method-option <KEY=VALUE>', 'an option of the method; may be given several times', collect)
+    .option(
+      '--loss <NAME>',
+      `in place of the head's cross-entropy, encoders only: ${lossNames.join(', ')}`,
+      oneOf('--loss', lossNames),
+    )
+    .option('--loss-option <KEY=VALUE>', 'an option of the loss; may be given several times', collect)
     .option(
       '--decoder <NAME>',
       'how probabilities become labels: leaf-up, joint-path, top-down, per-level-argmax or threshold (default: threshold with several labels a row, else leaf-up)',
@@ -174,6 +183,10 @@ async function runTrain(sources: string[], flags: TrainFlags, session: Session):
 }
 
 async function trainTasks(flags: TrainFlags & TaskFlags, reading: ReadOptions, session: Session): Promise<void> {
+  if (flags.loss !== undefined)
+    throw new InputError('USAGE', '--loss does not go with --task', {
+      help: 'several tasks are trained by cross-entropy',
+    })
   const { trainTasksCommand } = await import('../train-tasks.ts')
   const { workFolderOf } = await import('../../classify/work-folder.ts')
   const {
@@ -205,21 +218,29 @@ function resumable(error: unknown, workFolder: string): unknown {
 
 async function trainOptionsOf(flags: TrainFlags, session: Session): Promise<TrainOptions> {
   const { out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels } = flags
-  const { force, resume, methodOption = [] } = flags
+  const { force, resume, methodOption = [], lossOption = [] } = flags
   checkEncoder(flags)
   const named = flags.method === 'auto' ? undefined : flags.method
   if (methodOption.length > 0 && named === undefined)
     throw new InputError('USAGE', '--method-option needs --method', {
       help: 'see: espalier systems',
     })
+  if (lossOption.length > 0 && flags.loss === undefined)
+    throw new InputError('USAGE', '--loss-option needs --loss', { help: 'see: espalier train --help' })
   const factory = named === undefined ? undefined : findMethod(await headMethods(), named)
   return {
     ...session.run,
+    ...(flags.loss === undefined ? {} : { loss: lossOfFlags(flags.loss, lossOption) }),
     ...{ out, encoder, epochs, lr, batch, maxLength, seed, maxMinutes, threads, unknownLabels, force, resume },
     method: factory?.(parseMethodOptions(factory.info.name, factory.schema, methodOption)),
     decoder: flags.decoder && { name: flags.decoder },
     command: typedCommand(),
   }
+}
+
+function lossOfFlags(name: string, pairs: readonly string[]): Loss {
+  const factory = lossOf(name)
+  return factory(parseMethodOptions(name, factory.schema, pairs, '--loss-option'))
 }
 
 /** Options of transformers; the `ngram` model has nothing to set. */
@@ -229,6 +250,7 @@ const encoderFlags = {
   batch: '--batch',
   maxLength: '--max-length',
   maxMinutes: '--max-minutes',
+  loss: '--loss',
 } as const
 
 function checkEncoder(flags: TrainFlags): void {
@@ -251,6 +273,12 @@ function checkEncoder(flags: TrainFlags): void {
     )
 }
 
+function lossOfPlan({ loss }: TrainPlan): string[] {
+  if (loss === undefined) return []
+  const settings = Object.entries(loss.options).map(([name, value]) => `${name} ${value}`)
+  return [[`${loss.name} loss`, ...settings].join(', ')]
+}
+
 function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): string[] {
   const { labels, method } = plan
   const settings = Object.entries(method.options).map(([name, value]) => `${name} ${value}`)
@@ -266,7 +294,15 @@ function planLines(plan: TrainPlan, flags: TrainFlags, { stdout }: Session): str
       'labels',
       `${plural(labels.count, 'label')}, ${plural(labels.levels, 'level')}, ${plural(labels.leaves, 'leaf', 'leaves')}, ${labels.multiLabel ? 'several' : 'one'} a row`,
     ],
-    ['model', [plan.encoder, [method.name, ...settings].join(', '), plural(plan.parameters, 'parameter')].join(' · ')],
+    [
+      'model',
+      [
+        plan.encoder,
+        [method.name, ...settings].join(', '),
+        ...lossOfPlan(plan),
+        plural(plan.parameters, 'parameter'),
+      ].join(' · '),
+    ],
     ...(method.why === undefined ? [] : [['why', method.why] as const]),
     ['output', flags.out === undefined ? formatBytes(bytes) : `${flags.out}  ${formatBytes(bytes)}`],
     [

@@ -4,7 +4,7 @@ import { encoderModel } from '../architectures.ts'
 import { miniConfig } from '../mini.ts'
 import { batchFeeds, gatherRows, tokenBatch } from '../token-batch.ts'
 import { initialWeights } from '../weights.ts'
-import { planted } from './planted-attention.ts'
+import { planted } from './planted-parameters.ts'
 
 const vocabulary = 30
 const units = 3

@@ -21,23 +21,12 @@ import {
 } from '../../graph/index.ts'
 import type { Modules } from '../blocks.ts'
 import type { ParameterSpec } from '../encoder.ts'
+import { planted } from './planted-parameters.ts'
 import type { SlotConfigOf } from './slot-config.ts'
 import type { SlotHead } from './slot-head.ts'
 
 type PlantedConfig = SlotConfigOf<'planted-attention'>
 type Part = PlantedConfig['parts'][number]
-
-/** Parameters that planting gives first values to. */
-export const planted = {
-  /** Weight of a token for a unit, 0 where it says nothing for it; [vocabulary, units]. */
-  table: 'slots.table.weight',
-  /** The ranker's factors of tokens and units, and the bias of tokens. A bias of units would change no attention. */
-  tokens: 'slots.ranker.tokens.weight',
-  tokenBias: 'slots.ranker.tokens.bias',
-  units: 'slots.ranker.units.weight',
-  /** Weights of the parts, in the order of the configuration. */
-  mix: 'slots.mix.weight',
-} as const
 
 const matrix = (name: string, shape: number[], initial: ParameterSpec['initial'] = 'normal'): ParameterSpec => ({
   name,

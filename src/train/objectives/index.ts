@@ -9,7 +9,7 @@ export type { Objective, ObjectiveBatch, ObjectiveConfig, ObjectiveGraph } from 
 
 /** The loss of the head layout alone. */
 const head: Objective = {
-  loss: ({ built, layout }) => headLoss(built.logits!, layout),
+  loss: ({ built, layout, loss }) => headLoss(built.logits!, layout, loss),
   feeds: ({ layout, targets, rows, batchRows, options }) => lossFeeds(layout, targets, rows, batchRows, options),
 }
 

@@ -6,6 +6,7 @@ import type { Tensor } from '../../graph/index.ts'
 import type { HeadLayout, HeadTargets } from '../../labels/head-layout.ts'
 import type { EncoderGraph } from '../../models/encoder.ts'
 import type { LossFeeds, LossOptions } from '../head-loss.ts'
+import type { LossJob } from '../losses/index.ts'
 import type { HierVerbLoss } from './hierverb.ts'
 import type { LevelLoss } from './level-loss.ts'
 import type { LhMixLoss } from './lh-mix.ts'
@@ -23,6 +24,8 @@ export type ObjectiveConfig =
 export interface ObjectiveGraph {
   readonly built: EncoderGraph
   readonly layout: HeadLayout
+  /** In place of the cross-entropy of the head; no other objective is trained with one. */
+  readonly loss?: LossJob
 }
 
 /** The rows of one run of the graph. */

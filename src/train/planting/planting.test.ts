@@ -31,6 +31,7 @@ test('the table counts rows, in chunks of units, and keeps tokens that speak for
   const table = tokenInformation(rows, targets, 71, 3)
   expect(table[71 + 70]).toBeCloseTo(0.152139, 6)
   expect(table.filter((value) => value > 0)).toHaveLength(1)
+  expect(tokenInformation(rows, targets, 71, 3, 5).every((value) => value === 0)).toBe(true)
 })
 
 test('grades follow the logarithm of the rank', () => {
@@ -78,6 +79,12 @@ test('the ranker puts the informative tokens first, and is the same again', asyn
   // Tokens that say nothing for any unit are not ranked.
   expect(ranker.tokens.subarray(60 * 16).every((value) => value === 0)).toBe(true)
   expect(await trainRanker(information, units, options)).toEqual(ranker)
+})
+
+test('a learning rate that is too high is told, and gives no NaN', async () => {
+  const information = Float32Array.from({ length: 300 * 8 }, (_, i) => (i % 7) / 10)
+  const options = { factors: 16, epochs: 20, learningRate: 1e6, seed: 0 }
+  await expect(trainRanker(information, 8, options)).rejects.toMatchObject({ code: 'LOSS_NOT_FINITE' })
 })
 
 test('the ranker stops when it is asked to', async () => {

@@ -41,12 +41,14 @@ const chunk = 64
 /**
  * J of every token and unit, [vocabulary, units] row by row; 0 where the token is not more frequent in rows with the unit than elsewhere: knowing that a
  * token rules a label out is information too, but no reason to read it.
+ * @param leastRows tokens in fewer rows are left out: what they seem to say is chance.
  */
 export function tokenInformation(
   rows: TokenRows,
   { unitOffsets, rightUnits }: HeadTargets,
   units: number,
   vocabulary: number,
+  leastRows = 1,
 ): Float32Array {
   const count = rows.offsets.length - 1
   const tokenRows = new Uint32Array(vocabulary)
@@ -73,7 +75,7 @@ export function tokenInformation(
           label: unitRows[start + i]!,
           rows: count,
         }
-        if (counts.both * count <= counts.token * counts.label) continue
+        if (counts.token < leastRows || counts.both * count <= counts.token * counts.label) continue
         information[token * units + start + i] = informationJaccard(counts)
       }
   }

@@ -3,7 +3,7 @@
  * lists of 64 tokens and a quarter of the labels at a time.
  */
 import { permutation, random } from '../../tensor/random.ts'
-import { throwIfAborted } from '../../util/errors.ts'
+import { RunError, throwIfAborted } from '../../util/errors.ts'
 import type { RunOptions } from '../../util/progress.ts'
 import { relevanceGrades } from './grades.ts'
 import { gainOf, listLambdas } from './lambda-rank.ts'
@@ -58,7 +58,7 @@ class Rows {
 /**
  * Trains on the tokens that say something for some unit.
  * @param information [vocabulary, units], see `tokenInformation`.
- * @throws InterruptedError when the signal fires.
+ * @throws InterruptedError when the signal fires; RunError `LOSS_NOT_FINITE` if the learning rate is too high.
  */
 export async function trainRanker(information: Float32Array, units: number, options: RankerOptions): Promise<Ranker> {
   const { factors, epochs, learningRate, seed, signal, onProgress } = options
@@ -97,6 +97,11 @@ export async function trainRanker(information: Float32Array, units: number, opti
       breath = performance.now()
     }
     ndcg = lists === 0 ? 0 : sum / lists
+    if (!labels.values.every(Number.isFinite))
+      throw new RunError('LOSS_NOT_FINITE', `The ranking of tokens diverged in epoch ${epoch + 1}`, {
+        help: `try a lower learning rate of the ranker, such as ${(learningRate / 3).toPrecision(1)}`,
+        data: { epoch, learningRate },
+      })
   }
   return { ...spreadOut(ranked, vocabulary, factors, tokens.values, bias.values), units: labels.values, ndcg }
 }
