@@ -3,7 +3,7 @@
  * heads, and the same merges after FT-Classifier; and how far merged features are from what the heads were trained on. Everything is cached, so that
  * a run that is cut short goes on. Writes docs/results/merging.md, or merging-SIZE.md for other zoos than MiniLM.
  *
- *     nice -n 10 npx tsx bench/merging.ts [--size minilm|small|tiny] [--seeds 0,1,2] [--shot-seeds 0] [--tune] [--multi-task] [--methods average,ties,...] [--test 150]
+ *     nice -n 10 npx tsx bench/merging.ts [--size minilm|small|tiny] [--seeds 0,1,2] [--shot-seeds 0] [--tune] [--multi-task 0,1] [--methods average,ties,...] [--test 150]
  */
 import { parseArgs } from 'node:util'
 import { type Candidate, candidates } from './merging/candidates.ts'
@@ -23,7 +23,7 @@ const { values: flags } = parseArgs({
     methods: { type: 'string' },
     test: { type: 'string', default: '150' },
     tune: { type: 'boolean', default: false },
-    'multi-task': { type: 'boolean', default: false },
+    'multi-task': { type: 'string', default: '' },
     data: { type: 'string', default: '../shared/data' },
     cache: { type: 'string', default: 'bench/.cache' },
     out: { type: 'string' },
@@ -43,12 +43,17 @@ const shared = {
 const { size: _, ...typed } = flags
 const command = `npx tsx bench/merging.ts --size ${size}${Object.entries(typed)
   .filter(([name]) => ['seeds', 'shot-seeds', 'methods', 'test', 'tune', 'multi-task'].includes(name))
-  .map(([name, value]) => (value === true ? ` --${name}` : value === false ? '' : ` --${name} ${value}`))
+  .map(([name, value]) =>
+    value === true ? ` --${name}` : value === false || value === '' ? '' : ` --${name} ${value}`,
+  )
   .join('')}`
 
 const studies: Study[] = []
 for (const seed of numbers(flags.seeds))
   studies.push(await Study.open(seed, { ...shared, data: flags.data, cache: flags.cache, say }))
+
+const joint = flags['multi-task'] === '' ? [] : numbers(flags['multi-task'])
+for (const study of studies.filter(({ zoo }) => joint.includes(zoo.seed))) await study.openMultiTask()
 
 const wanted = flags.methods?.split(',')
 const outcomes = new Map<Candidate, Outcome[]>()
@@ -89,9 +94,4 @@ if (best) {
     curve = { method: candidate.name, values }
     await publish()
   }
-}
-
-for (const study of flags['multi-task'] ? studies : []) {
-  await study.openMultiTask()
-  await publish()
 }

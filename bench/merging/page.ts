@@ -73,7 +73,7 @@ ${table(
 
 - Best data-free merge with own heads: ${best.name}, ${percent(mean(best.own))} of ${percent(top)}. FT-Classifier with ${shots} shots recovers ${(100 * best.recovered(top)).toFixed(0)} % of what it lost (asked: 60 %)${best.recovered(top) >= 0.6 ? '.' : ': **not reached**.'} ${lostInFeatures(best, experts, top)}
 - Of ${dataFree.length} data-free merges, ${dataFree.filter((summary) => summary.recovered(top) >= 0.6).length} get back at least 60 % of their loss; between the best and the weakest stand ${points(mean(best.own) - mean(dataFree.at(-1)!.own))} with own heads, ${points(Math.max(...dataFree.map(({ fitted }) => mean(fitted))) - Math.min(...dataFree.map(({ fitted }) => mean(fitted))))} after fitting.
-${joint.length === 0 ? '' : `- Multi-task: one encoder trained jointly on all rows (\`trainTasks\`, 3 epochs where the specialists have 2 to 4) reaches ${percent(mean(joint.map(mean)))}, ${points(mean(joint.map(mean)) - top)} from the mean of the individual models.\n`}- Control: the base encoder, never fine-tuned, reaches ${percent(mean(base.fitted))} with heads fitted to the same texts. What a merge is worth beyond its heads is the difference to that.
+${joint.length === 0 ? '' : `- Multi-task: one encoder trained jointly on all rows (\`trainTasks\`, 3 epochs where the specialists have 2 to 4; zoo seed${joint.length > 1 ? 's' : ''} ${studies.flatMap(({ multiTask, zoo }) => (multiTask ? [zoo.seed] : [])).join(', ')}) reaches ${percent(mean(joint.map(mean)))}, ${points(mean(joint.map(mean)) - top)} from the mean of the individual models.\n`}- Control: the base encoder, never fine-tuned, reaches ${percent(mean(base.fitted))} with heads fitted to the same texts. What a merge is worth beyond its heads is the difference to that.
 
 ## The order known from the literature
 
@@ -194,11 +194,13 @@ held out, after each epoch, ${curve(entries.flatMap(({ step, dev }) => (dev ? [{
 }
 
 function notMeasured({ outcomes, studies, shots, size }: Findings): string {
+  const joint = studies.filter(({ multiTask }) => multiTask !== undefined).length
   const missing = candidates.filter((candidate) => !outcomes.has(candidate)).map(({ name }) => name)
   const parts = [
     missing.length === 0
       ? 'All methods that the script knows are in the tables.'
       : `Of the ${candidates.length} methods that the script knows, ${outcomes.size} are in the tables; not run: ${missing.join(', ')}.`,
+    joint < studies.length ? `A multi-task model ${joint === 0 ? 'on this base' : 'for every zoo'}.` : '',
     studies.length < 3
       ? `More than ${studies.length} zoo${studies.length > 1 ? 's' : ''}: the spread over which rows were trained on.`
       : '',
