@@ -67,7 +67,7 @@ export function checks({ shots, curve }: Findings, dataFree: readonly Summary[],
     const above = mean(ties.fitted) - mean(base.fitted)
     result.push([
       'the base encoder with fitted heads stays at least 15 points below the fitted TIES merge',
-      `it is ${points(above)} below`,
+      `it is ${(100 * above).toFixed(2)} points below`,
       above >= 0.15,
     ])
   }
@@ -93,5 +93,6 @@ orthogonal map explains ${(100 * explained).toFixed(0)} % of the distance only: 
 export function lostInFeatures(best: Summary, experts: number, top: number): string {
   const features = experts - mean(best.neighbours)
   const heads = top - mean(best.own)
-  return `Between the specialists' features and the merged ones k-NN, which needs no head, loses ${points(features)}, ${((100 * features) / heads).toFixed(0)} % of the ${points(heads)} that heads lose: about so much was lost in the encoder, where a new head cannot win it back.`
+  const share = features / heads
+  return `k-NN, which needs no head, loses ${points(features)} from the specialists' features to the merged ones, ${(100 * share).toFixed(0)} % of the ${points(heads)} that heads lose: by that measure ${(100 * (1 - share)).toFixed(0)} % of the loss is heads that no longer fit, the rest is what merging did to the features.`
 }
