@@ -69,7 +69,6 @@ export function configure(command: Command, session: Session): void {
         'espalier merge recipe.yml --plan --report agreement.html',
         'espalier merge recipe.yml merged --max-memory 400MB --resume',
         'espalier merge recipe.yml merged --search validation/ --grid lambda=0.3,0.5,1',
-        'espalier merge regmean.yml merged --data texts/ --rows 256',
       ]),
     )
     .action((recipe: string, out: string | undefined, flags: MergeFlags) => runMerge(recipe, out, flags, session))
