@@ -26,14 +26,18 @@ function write(path, text) {
 /** Title of a page: its first heading. */
 const titleOf = (text) => /^#\s+(.+)$/m.exec(text)?.[1] ?? ''
 
-/** Links that leave docs/ name a file of the repository: they are shown as such. Links to folders lead to their index. */
+/**
+ * Links that leave docs/ name a file of the repository: they are shown as such. Links to folders lead to their index. A page that is called by its
+ * file's name has its title here.
+ */
 function settled(text, from) {
   return text.replaceAll(/\[([^\]]*)\]\((?!https?:|#|mailto:)([^)\s]+)\)/g, (whole, label, target) => {
     const [path] = target.split('#')
     const inside = posix.normalize(posix.join(posix.dirname(from), path))
-    return inside.startsWith('..') || !existsSync(join(docs, inside))
-      ? `${label} (\`${inside.replace(/^(\.\.\/)+/, '')}\`)`
-      : whole
+    if (inside.startsWith('..') || !existsSync(join(docs, inside)))
+      return `${label} (\`${inside.replace(/^(\.\.\/)+/, '')}\`)`
+    if (!label.endsWith('.md')) return whole
+    return `[${titleOf(readFileSync(join(docs, inside), 'utf8')) || label}](${target})`
   })
 }
 
@@ -84,13 +88,15 @@ async function methodPages() {
   const byVerb = new Map()
   for (const { info, schema } of methods) {
     const options = describeOptions(schema)
+    const described = options.some(({ description }) => description)
     const table = options.map((option) => {
       const fallback = option.required
         ? 'required'
         : option.default === undefined
           ? ''
           : `\`${JSON.stringify(option.default)}\``
-      return `| \`${option.name}\` | ${plain(describeType(option))} | ${fallback} | ${plain(option.description ?? '')} |`
+      const meaning = described ? ` ${plain(option.description ?? '')} |` : ''
+      return `| \`${option.name}\` | ${plain(describeType(option))} | ${fallback} |${meaning}`
     })
     const page = info.results?.replace(/^docs\//, '')
     const measured =
@@ -105,7 +111,7 @@ async function methodPages() {
         : `espalier systems ${info.name}`
     write(
       `methods/${info.verb}/${info.name}.md`,
-      `# ${info.name}\n\n${plain(info.summary)}\n\n| | |\n| --- | --- |\n| verb | [${info.verb}](${existsSync(join(site, `verbs/${info.verb}.md`)) ? `../../verbs/${info.verb}.md` : '../../verbs/index.md'}) |\n| status | ${info.status === 'works' ? 'works: its effect was shown on real data' : 'partial: usable, but the claimed effect did not show'} |\n| source | ${plain(info.source)} |\n\n## Options\n\n${table.length === 0 ? 'None.' : `| option | value | default | |\n| --- | --- | --- | --- |\n${table.join('\n')}`}\n\n\`\`\`text\n${use}\n\`\`\`\n${measured}`,
+      `# ${info.name}\n\n${plain(info.summary)}\n\n- verb: [${info.verb}](${existsSync(join(site, `verbs/${info.verb}.md`)) ? `../../verbs/${info.verb}.md` : '../../verbs/index.md'})\n- status: ${info.status === 'works' ? 'works: its effect was shown on real data' : 'partial: usable, but the claimed effect did not show'}\n- source: ${plain(info.source)}\n\n## Options\n\n${table.length === 0 ? 'None.' : `| option | value | default |${described ? ' |' : ''}\n| --- | --- | --- |${described ? ' --- |' : ''}\n${table.join('\n')}`}\n\n\`\`\`text\n${use}\n\`\`\`\n${measured}`,
     )
     byVerb.set(info.verb, [...(byVerb.get(info.verb) ?? []), info])
   }

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { version } from '../../src/util/version.ts'
 import { espalier } from './espalier.ts'
 
-const verbs = ['train', 'pretrain', 'evaluate', 'predict', 'explain', 'merge', 'align', 'inspect', 'systems', 'demo']
+const verbs = [
+  ...['train', 'pretrain', 'evaluate', 'predict', 'explain', 'merge', 'align', 'select', 'organize', 'export', 'serve'],
+  ...['studio', 'inspect', 'systems', 'demo'],
+]
 
 /** What every verb's help must name: the options of issue and docs. */
 const options: Record<string, string[]> = {
@@ -38,6 +41,15 @@ const options: Record<string, string[]> = {
   explain: ['--method', '--method-option', '--label', '--score', '--html', '--seed', '--threads'],
   predict: ['--input', '--task', '--top-k', '--min-confidence', '--jsonl', '--threads', '--text'],
   merge: ['--plan', '--seed', '--threads', '--max-memory', '--max-shard-size', '--resume', '--force'],
+  select: ['--few-shot', '--k', '--out', '--dev-out', '--dev-k', '--seed', '--force', '--text', '--labels-column'],
+  organize: ['--second-column', '--out', '--method', '--method-option', '--dev', '--test', '--seed', '--force'],
+  export: ['--format', '--out', '--force', '--head', '--type'],
+  serve: [
+    ...['--port', '--host', '--api-key-env', '--insecure', '--cors', '--workers', '--threads', '--watch', '--batch'],
+    ...['--max-body', '--max-texts', '--max-text-length', '--max-queue', '--max-requests', '--time-limit'],
+    ...['--receive-limit', '--stop-limit'],
+  ],
+  studio: ['--port', '--host', '--insecure'],
   inspect: ['--text', '--labels-column', '--separator'],
   systems: [],
   demo: [],

@@ -18,7 +18,7 @@ interface ExportFlags {
 
 export function configure(command: Command, session: Session): void {
   command
-    .usage('MODEL --format onnx|transformers|safetensors|gguf --out DIR')
+    .usage('MODEL --format NAME --out DIR')
     .argument('<MODEL>', "a classifier's or checkpoint's folder, or hf:ORG/NAME")
     .requiredOption('--format <FORMAT>', exportFormats.join(', '), oneOf('--format', exportFormats))
     .requiredOption('--out <DIR>', 'the folder to write')

@@ -31,7 +31,7 @@ export function configure(command: Command, session: Session): void {
   const count = (option: string) => wholeIn(option, { least: 1 })
   const seconds = (option: string) => numberIn(option, { least: 0, open: true, most: 3600 })
   command
-    .usage('MODEL... [--port 8080] [--host 127.0.0.1] [--api-key-env NAME]')
+    .usage('MODEL... [--port N] [--host HOST] [--api-key-env NAME]')
     .argument('<MODEL...>', "a model's folder, hf:ORG/NAME, or NAME=FOLDER; the first answers requests that name none")
     .option('--port <N>', 'port; 0 lets the system choose', wholeIn('--port', { least: 0, most: 65_535 }), 8080)
     .option('--host <HOST>', 'address to listen on; others than this machine need a key', '127.0.0.1')
