@@ -34,6 +34,24 @@ describe('train', () => {
     expect(result).toMatchObject({ out, encoder: 'ngram', seed: 7, rows: { train: 96 }, seconds: expect.any(Number) })
   })
 
+  it('plans with another loss, and says where one has no use', async () => {
+    const loss = ['--loss', 'tree-smoothing', '--loss-option', 'share=0.1']
+    const shared = ['train', data, '--labels', labels, '--plan', '--encoder', 'mini', '--method', 'flat']
+    const plan = await document([...shared, ...loss])
+    expect(plan).toMatchObject({ loss: { name: 'tree-smoothing', options: { share: 0.1, beta: 10 } } })
+    expect((await espalier([...shared, ...loss])).stdout).toContain('tree-smoothing loss, beta 10, share 0.1')
+    const refused = async (...args: string[]) => {
+      const { status, stderr } = await espalier(['train', data, '--labels', labels, '--plan', ...args])
+      expect(status).toBe(2)
+      return stderr
+    }
+    expect(await refused('--loss', 'focal')).toContain('--loss is an option of transformers')
+    expect(await refused('--encoder', 'mini', '--loss', 'zlpr')).toContain('each label on its own')
+    expect(await refused('--encoder', 'mini', '--loss', 'fokal')).toContain('focal')
+    expect(await refused('--encoder', 'mini', '--loss-option', 'gamma=1')).toContain('--loss-option needs --loss')
+    expect(await refused('--encoder', 'mini', '--loss', 'focal', '--loss-option', 'gama=1')).toContain('gamma')
+  })
+
   it('takes a method with typed options, columns, a dev set, and several files', async () => {
     const half = tickets.length / 2
     const files = [write('a.csv', csv(tickets.slice(0, half))), write('b.csv', csv(tickets.slice(half)))]
