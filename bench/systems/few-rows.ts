@@ -1,8 +1,12 @@
 /** What the checks of hierarchical methods share: rows by seed, variants side by side, one line of means a variant. */
-import { mkdir } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { saveEncoderClassifier } from '../../dist/classify/encoder-scorer.js'
-import { datasetOf, evaluate, type HeadMethod, type LabelTree, type Row, train } from '../../dist/index.js'
+import { idSets } from '../../dist/evaluate/id-sets.js'
+import { computeMetrics } from '../../dist/evaluate/metrics.js'
+import { datasetOf, type HeadMethod, type LabelTree, type Row, train } from '../../dist/index.js'
+import { decode } from '../../dist/labels/decode.js'
 import { encoderModel, initialWeights, miniConfig } from '../../dist/models/index.js'
 import { permutation, random } from '../../dist/tensor/random.js'
 import { tokenizerFrom } from '../../dist/text/tokenizer.js'
@@ -42,9 +46,15 @@ export async function measure(
   decoders: readonly Decoder[] = ['leaf-up'],
 ): Promise<Map<Decoder, Outcome>> {
   const model = await train(datasetOf([...rows]), { ...settings, method, threads: 1, dev: datasetOf([...dev]) })
+  const { tree } = model
+  const gold = idSets(test.map(({ labels }) => labels.map((path) => tree.resolve(path))))
+  const logits = await model.scorer.score(test.map(({ text }) => text))
+  const units = model.scorer.units
+  const probabilities = test.map((_, row) => model.probabilities(logits.subarray(row * units, (row + 1) * units)))
   const found = new Map<Decoder, Outcome>()
   for (const name of decoders) {
-    const { metrics } = await evaluate(model, datasetOf([...test]), { decoder: { name } })
+    const predicted = idSets(probabilities.map((one) => decode({ name }, tree, model.terminals, model.thresholds, one)))
+    const metrics = computeMetrics({ tree, gold, predicted })
     found.set(name, {
       microF1: metrics.microF1,
       macroF1: metrics.macroF1,
@@ -56,6 +66,17 @@ export async function measure(
   }
   await model.close()
   return found
+}
+
+/** The outcomes of one seed and variant, measured once and kept in a folder, so that a script can be stopped, or seeds measured side by side. */
+export async function kept<T>(folder: string, key: unknown, measured: () => Promise<T>): Promise<T> {
+  const file = join(folder, `${createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 16)}.json`)
+  const known = await readFile(file, 'utf8').catch(() => undefined)
+  if (known !== undefined) return JSON.parse(known) as T
+  const value = await measured()
+  await mkdir(folder, { recursive: true })
+  await writeFile(file, JSON.stringify(value))
+  return value
 }
 
 /** Some of the rows, in an order of the seed. */

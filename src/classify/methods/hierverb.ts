@@ -12,6 +12,7 @@ const weight = v.pipe(v.number(), v.minValue(0), v.maxValue(100))
 
 const options = v.object({
   names: v.optional(v.picklist(['embeddings', 'states', 'none'])),
+  read: v.optional(v.picklist(['masks', 'mean'])),
   chain: v.optional(weight, 1),
   contrast: v.optional(weight, 0.5),
   temperature: v.optional(v.pipe(v.number(), v.minValue(0.05), v.maxValue(100)), 0.2),
@@ -24,6 +25,10 @@ type Options = v.InferOutput<typeof options>
 
 /** Cosines times this are logits, where no language model's head says what a product means. */
 const usualCosine = 16
+
+/** A sentence encoder has something to say in the mean of its states, a language model at its masks. */
+const reads = (settled: Options, config: EncoderConfig): 'masks' | 'mean' =>
+  settled.read ?? (hasHead(settled, config) ? 'masks' : 'mean')
 
 const hasHead = ({ maskedHead: asked }: Options, config: EncoderConfig): boolean => asked ?? maskedHead(config)
 
@@ -46,6 +51,8 @@ const template = (levels: number): PromptPart[] => [
  * - `names`: what label vectors start from: `embeddings`, the mean of the table's rows of the name's tokens (default with a masked language model's head,
  *   and for `mini`); `states`, the mean of the name's last hidden states (default for other checkpoints); `none`, chance. Upper levels add the mean of
  *   their children.
+ * - `read`: `masks`, slots are the states at the masks of a prompt (default with a masked language model's head); `mean`, a matrix for each level, at
+ *   first the identity, makes its slot of the mean of the text's states (default for other encoders: nobody taught them what a mask asks for).
  * - `chain` (0 to 100, default 1; 0 is off): weight of the constraint chain, the last level's probabilities added up to find the labels above.
  * - `contrast` (0 to 100, default 0.5; 0 is off; published: 0.01) with `temperature` (0.05 to 100, default 0.2; published: 1, at which it is almost
  *   flat) and `decay` (default 1): weight of the contrast of slots, over two views of every row with other dropout.
@@ -77,13 +84,14 @@ export const hierverb = defineHeadMethod(
           const ends = levelEnds(layout, tree)
           const parts = template(ends.length)
           const head = hasHead(settled, config)
-          const cosine = settled.cosine ?? (head ? 0 : usualCosine)
+          const masks = reads(settled, config) === 'masks'
+          const cosine = settled.cosine ?? (head && masks ? 0 : usualCosine)
           return {
             kind: 'levels',
-            prefix: parts.length,
-            places: parts.flatMap((part, place) => (part === 'mask' ? [place] : [])),
+            prefix: masks ? parts.length : 0,
+            places: masks ? parts.flatMap((part, place) => (part === 'mask' ? [place] : [])) : [],
             ends,
-            transform: head,
+            transform: head && masks,
             ...(cosine > 0 ? { cosine } : {}),
           }
         },
@@ -96,18 +104,21 @@ export const hierverb = defineHeadMethod(
 async function prepare(settled: Options, input: SlotInput): Promise<SlotStart> {
   const { layout, tree, config } = input
   const head = hasHead(settled, config)
+  const masks = reads(settled, config) === 'masks'
   const ends = levelEnds(layout, tree)
   const names = settled.names ?? (head || input.fresh ? 'embeddings' : 'states')
   const { chain, contrast, temperature, decay, compat } = settled
   return {
     initial: new Map([
-      ['slots.prefix.weight', await promptVectors(template(ends.length), input)],
+      masks
+        ? (['slots.prefix.weight', await promptVectors(template(ends.length), input)] as const)
+        : (['slots.levels.weight', identities(ends.length, config.hiddenSize)] as const),
       ...(names === 'none'
         ? []
         : ([
             ['slots.output.weight', await labelNameVectors(input, names, { children: true, frame: compat })],
           ] as const)),
-      ...(head ? await maskedHeadTensors(input) : []),
+      ...(head && masks ? await maskedHeadTensors(input) : []),
     ]),
     objective: {
       kind: 'hierverb',
@@ -120,4 +131,11 @@ async function prepare(settled: Options, input: SlotInput): Promise<SlotStart> {
       compat,
     },
   }
+}
+
+/** Identity matrices, one below the other. */
+function identities(count: number, width: number): Float32Array {
+  const matrices = new Float32Array(count * width * width)
+  for (let row = 0; row < count * width; row++) matrices[row * width + (row % width)] = 1
+  return matrices
 }

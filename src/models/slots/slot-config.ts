@@ -25,10 +25,10 @@ export const slotSchema = v.variant('kind', [
   }),
   v.strictObject({
     kind: v.literal('levels'),
-    /** Vectors of the prompt. */
-    prefix: count,
-    /** Per level the place of its slot in the prompt, from 0. */
-    places: v.pipe(v.array(place), v.minLength(1)),
+    /** Vectors of the prompt; 0: a slot is the mean of the text's states, through a matrix of its level. */
+    prefix: place,
+    /** Per level the place of its slot in the prompt, from 0; none without a prompt. */
+    places: v.array(place),
     /** Per level the end of its units: they follow those of the level above. */
     ends: v.pipe(v.array(count), v.minLength(1)),
     /** The masked language model's dense layer and normalisation stand between slots and label vectors. */
