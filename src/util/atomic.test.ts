@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,6 +37,30 @@ describe('writeFolderAtomic', () => {
     await writeFile(join(folder, recordFile), '{}')
     await writeFile(join(folder, 'data'), content)
   }
+
+  it('removes what a killed process left of the same folder, and nothing else', async () => {
+    const out = join(root, 'out')
+    let own = ''
+    await writeFolderAtomic(out, {}, async (folder) => {
+      own = folder
+      await fill('x')(folder)
+    })
+    const [, machine] = /tmp-([0-9a-f]{8})-\d+-[0-9a-f]{8}$/.exec(own)!
+    const ended = spawnSync(process.execPath, ['-e', '']).pid
+    const left = `.out.tmp-${machine}-${ended}-00000000`
+    const others = [
+      `.out.tmp-${machine}-${process.pid}-00000000`, // of a running process
+      `.out.tmp-00000000-${ended}-00000000`, // of another machine
+      `.out2.tmp-${machine}-${ended}-00000000`, // of another folder
+      `.out.tmp-${machine}-${ended}-mine`,
+      '.out.tmp',
+    ]
+    for (const name of [left, ...others]) await mkdir(join(root, name, 'inside'), { recursive: true })
+    await expect(writeFolderAtomic(out, { force: true }, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    expect(await readdir(root)).toContain(left)
+    await writeFolderAtomic(out, { force: true }, fill('y'))
+    expect((await readdir(root)).sort()).toEqual([...others, 'out'].sort())
+  })
 
   it('refuses to replace a folder without force, and then only its own', async () => {
     const out = join(root, 'out')

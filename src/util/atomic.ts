@@ -1,12 +1,34 @@
 /** Atomic output: written to a temporary neighbour, flushed, then renamed. Nothing half-written stands under its final name. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fromErrorRecord, InputError, systemError, toErrorRecord } from './errors.ts'
 import { makeFolder } from './make-folder.ts'
 
+/** Tells the machines apart that may write into one folder. */
+const machine = createHash('sha256').update(hostname()).digest('hex').slice(0, 8)
+
 function neighbour(path: string): string {
-  return join(dirname(path), `.${basename(path)}.tmp-${process.pid}-${randomBytes(4).toString('hex')}`)
+  return join(dirname(path), `.${basename(path)}.tmp-${machine}-${process.pid}-${randomBytes(4).toString('hex')}`)
+}
+
+/** Removes what killed processes of this machine left of `path`; those of running ones and of other machines stay. */
+async function removeLeftovers(path: string): Promise<void> {
+  const start = `.${basename(path)}.tmp-${machine}-`
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    const [, process] = /^(\d+)-[0-9a-f]{8}$/.exec(name.startsWith(start) ? name.slice(start.length) : '') ?? []
+    if (process === undefined || isRunning(Number(process))) continue
+    await rm(join(dirname(path), name), { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+function isRunning(id: number): boolean {
+  try {
+    return process.kill(id, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' // it runs, but belongs to somebody else
+  }
 }
 
 /** A system error under the name that the caller knows: never that of the temporary. A full disk does not name its file at all. */
@@ -154,11 +176,13 @@ export async function publishFolder(finished: string, folder: string, options: {
   }
   await syncFile(dirname(target)).catch(() => undefined)
   if (old) await rm(old, { recursive: true, force: true })
+  await removeLeftovers(target)
 }
 
 /**
  * Writes a folder atomically: `write` fills a temporary neighbour, which is flushed and renamed to `folder`. With `force`, a folder
- * that this package wrote before is replaced. On any failure the temporary is removed and the old folder stands untouched.
+ * that this package wrote before is replaced. On any failure the temporary is removed and the old folder stands untouched; what a killed process
+ * left beside it is removed by the next one that succeeds.
  */
 export async function writeFolderAtomic<T>(
   folder: string,
