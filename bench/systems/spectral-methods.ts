@@ -205,6 +205,25 @@ const requirements: Requirement[] = [
     one('task arithmetic'),
     2,
   ],
+  ...(
+    [
+      ['tsv-m', 'TSV-M'],
+      ['r-tsvm', 'R-TSVM'],
+      ['iso-c', 'Iso-C'],
+      ['iso-cts', 'Iso-CTS'],
+      ['knots', 'KnOTS, density by validation'],
+      ['wudi', 'WUDI, strength 30'],
+      ['optmerge', 'OptMerge'],
+    ] as const
+  ).map(
+    ([method, name]): Requirement => [
+      method,
+      `${name} at λ 1 over task arithmetic 0.3 with the same embeddings: 0`,
+      one(name),
+      one(controls[1]![0]),
+      0,
+    ],
+  ),
   ['wudi', 'WUDI over task arithmetic, both at λ 1: 5', one('WUDI, strength 30'), one('task arithmetic'), 5],
   ['wudi', 'WUDI at λ 1 over task arithmetic at its best λ: -1', one('WUDI, strength 30'), arithmetic, -1],
   ['optmerge', 'OptMerge at λ 1 over task arithmetic at its best λ: -1', one('OptMerge'), arithmetic, -1],
@@ -240,8 +259,8 @@ ${results.arms(arms, choices)}
 ## Embeddings of tokens
 
 The row of a token is looked up, not multiplied, and tasks of different words change different rows. TSV-M leaves each of six tasks a sixth of the directions: of the
-squares of a specialist's change these hold ${percent(results.of('kept of matrices'))} % in the layers' matrices, but ${percent(results.of('kept of embeddings'))} % in the embedding. Treated as matrices, embeddings cost every one of these
-methods more than it gains; that is why they are merged by TIES (\`embeddings: 'ties'\`, the default). λ 1:
+squares of a specialist's change these hold ${percent(results.of('kept of matrices'))} % in the layers' matrices and ${percent(results.of('kept of embeddings'))} % in the embedding; and to bring all tasks' columns into one
+basis mixes words that no two tasks share. So embeddings are merged by TIES (\`embeddings: 'ties'\`, the default). λ 1:
 
 ${table(
   ['merge', 'embeddings by TIES', 'as matrices'],

@@ -48,6 +48,7 @@ export const doge = defineMergeMethod({
       'Learns a correction that brings the merge back towards each task, without data; for several fine-tunes of one base.',
     source: 'Wei et al., "Modeling Multi-Task Model Merging as Adaptive Projective Gradient Descent", 2025',
     status: 'partial',
+    results: 'docs/results/spectral-methods.md',
   },
   base: 'required',
   models: { least: 1 },

@@ -34,7 +34,8 @@ export const dop = defineMergeMethod({
     summary:
       'Takes models in one after the other and protects the subspaces of what is merged already; for models that arrive over time.',
     source: 'FusionBench, "Dual orthogonal projection", 2025',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/spectral-methods.md',
   },
   base: 'required',
   models: { least: 1 },

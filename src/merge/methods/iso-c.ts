@@ -22,6 +22,7 @@ export const isoC = defineMergeMethod({
     source:
       'Marczak et al., "No Task Left Behind: Isotropic Model Merging with Common and Task-Specific Subspaces", 2025',
     status: 'partial',
+    results: 'docs/results/spectral-methods.md',
   },
   base: 'required',
   models: { least: 1 },

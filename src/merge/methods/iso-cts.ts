@@ -33,7 +33,8 @@ export const isoCts = defineMergeMethod({
     summary: 'Iso-C with room for what only one task changed; for many fine-tunes of one base.',
     source:
       'Marczak et al., "No Task Left Behind: Isotropic Model Merging with Common and Task-Specific Subspaces", 2025',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/spectral-methods.md',
   },
   base: 'required',
   models: { least: 1 },

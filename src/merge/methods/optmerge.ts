@@ -44,6 +44,7 @@ export const optmerge = defineMergeMethod({
     source:
       'Wei et al., "Unifying Multimodal Large Language Model Capabilities and Modalities via Model Merging", 2025',
     status: 'partial',
+    results: 'docs/results/spectral-methods.md',
   },
   base: 'required',
   models: { least: 1 },

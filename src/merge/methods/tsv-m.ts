@@ -22,7 +22,8 @@ export const tsvM = defineMergeMethod({
     summary:
       'Merges the leading singular vectors of each change without interference; for several fine-tunes of one base.',
     source: 'Gargiulo et al., "Task Singular Vectors: Reducing Task Interference in Model Merging", 2024',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/spectral-methods.md',
   },
   base: 'required',
   models: { least: 1 },
