@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fewShotPaths, readDataset, readLabelTree, transhp } from '../../dist/index.js'
 import { mean, provenance, table, writePage } from '../results-page.ts'
-import { cells, freshEncoder, gain, measure, measureNames, type Outcome, pick, verdict } from './few-rows.ts'
+import { cells, freshEncoder, gain, kept, measure, measureNames, type Outcome, pick, verdict } from './few-rows.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -21,6 +21,7 @@ const { values: flags } = parseArgs({
     layers: { type: 'string', default: '3' },
     width: { type: 'string', default: '48' },
     lr: { type: 'string', default: '3e-3' },
+    cache: { type: 'string', default: 'bench/.cache/transhp' },
     out: { type: 'string', default: 'docs/results/transhp.md' },
   },
 })
@@ -53,7 +54,13 @@ try {
     const encoder = await freshEncoder(work, texts, { layers, hiddenSize: width, heads: Math.max(1, width / 16) }, seed)
     for (const name of Object.keys(variants) as Variant[]) {
       const settings = { labels, encoder, epochs: Number(flags.epochs), lr: Number(flags.lr), batch: 32, seed, dev }
-      const outcomes = await measure(rows, test, variants[name](), settings, ['leaf-up', 'per-level-argmax'])
+      const { labels: _, dev: __, encoder: ___, ...asked } = settings
+      const key = { name, asked, shots: flags.shots, layers, width, test: test.length }
+      const outcomes = new Map(
+        await kept(flags.cache, key, async () => [
+          ...(await measure(rows, test, variants[name](), settings, ['leaf-up', 'per-level-argmax'])),
+        ]),
+      )
       found.set(name, [...of(name), outcomes.get('leaf-up')!])
       coarse.set(name, [...(coarse.get(name) ?? []), outcomes.get('per-level-argmax')!])
       console.log(seed, name, JSON.stringify(outcomes.get('leaf-up')))

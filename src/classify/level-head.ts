@@ -32,3 +32,10 @@ export function levelEnds({ activation, groups, unitNodes }: HeadLayout, tree: L
   for (const [unit, node] of unitNodes.entries()) ends[tree.nodes[node]!.level - 1] = unit + 1
   return ends
 }
+
+/** First matrices of slots that are read from the mean of a text's states: identities, one below the other. */
+export function identityMatrices(count: number, width: number): Float32Array {
+  const matrices = new Float32Array(count * width * width)
+  for (let row = 0; row < count * width; row++) matrices[row * width + (row % width)] = 1
+  return matrices
+}

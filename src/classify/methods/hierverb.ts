@@ -4,7 +4,7 @@ import { unitsAbove } from '../../labels/level-layout.ts'
 import type { EncoderConfig } from '../../models/encoder.ts'
 import { defineHeadMethod, type SlotInput, type SlotStart } from '../head-method.ts'
 import { labelNameVectors } from '../label-names.ts'
-import { levelEnds, levelHead } from '../level-head.ts'
+import { identityMatrices, levelEnds, levelHead } from '../level-head.ts'
 import { maskedHead, maskedHeadTensors } from '../masked-head.ts'
 import { type PromptPart, promptVectors } from '../prompt.ts'
 
@@ -112,7 +112,7 @@ async function prepare(settled: Options, input: SlotInput): Promise<SlotStart> {
     initial: new Map([
       masks
         ? (['slots.prefix.weight', await promptVectors(template(ends.length), input)] as const)
-        : (['slots.levels.weight', identities(ends.length, config.hiddenSize)] as const),
+        : (['slots.levels.weight', identityMatrices(ends.length, config.hiddenSize)] as const),
       ...(names === 'none'
         ? []
         : ([
@@ -131,11 +131,4 @@ async function prepare(settled: Options, input: SlotInput): Promise<SlotStart> {
       compat,
     },
   }
-}
-
-/** Identity matrices, one below the other. */
-function identities(count: number, width: number): Float32Array {
-  const matrices = new Float32Array(count * width * width)
-  for (let row = 0; row < count * width; row++) matrices[row * width + (row % width)] = 1
-  return matrices
 }

@@ -4,7 +4,7 @@ import type { EncoderConfig } from '../../models/encoder.ts'
 import type { LhMixLoss } from '../../train/objectives/lh-mix.ts'
 import { defineHeadMethod, type SlotInput, type SlotStart } from '../head-method.ts'
 import { labelNameVectors, labelSetVectors } from '../label-names.ts'
-import { levelEnds, levelHead } from '../level-head.ts'
+import { identityMatrices, levelEnds, levelHead } from '../level-head.ts'
 import { maskedHead, maskedHeadTensors } from '../masked-head.ts'
 import { type PromptPart, promptVectors } from '../prompt.ts'
 
@@ -15,13 +15,18 @@ const options = v.object({
   alpha: v.optional(v.pipe(v.number(), v.minValue(0.1), v.maxValue(10)), 1),
   warmUp: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
   localHierarchy: v.optional(v.boolean(), true),
-  names: v.optional(v.picklist(['embeddings', 'states', 'none']), 'embeddings'),
+  read: v.optional(v.picklist(['masks', 'mean'])),
+  names: v.optional(v.picklist(['embeddings', 'states', 'none'])),
   maskedHead: v.optional(v.boolean()),
   compat: v.optional(v.boolean(), false),
 })
 type Options = v.InferOutput<typeof options>
 
 const hasHead = ({ maskedHead: asked }: Options, config: EncoderConfig): boolean => asked ?? maskedHead(config)
+
+/** As in `hierverb`; without the local hierarchy there is one slot to share, at a mask. */
+const reads = (settled: Options, config: EncoderConfig): 'masks' | 'mean' =>
+  settled.localHierarchy ? (settled.read ?? (hasHead(settled, config) ? 'masks' : 'mean')) : 'masks'
 
 /** A vector of its own and a mask for every depth; one mask for all of them where the local hierarchy is left out. */
 const template = ({ localHierarchy }: Options, depth: number): PromptPart[] =>
@@ -35,9 +40,8 @@ const template = ({ localHierarchy }: Options, depth: number): PromptPart[] =>
  *   as it starts, gives to the texts of the two local hierarchies.
  * - `beta` (0.5 to 1, default 0.75): ratio of two texts with nothing in common. `alpha` (default 1): similarity is raised to it.
  * - `warmUp` (default 0): updates before texts are mixed.
- * - `localHierarchy` (default true); false: one slot for all depths.
- * - `names`: what label vectors start from, as in `hierverb`; default `embeddings`.
- * - `maskedHead`: as in `hierverb`.
+ * - `localHierarchy` (default true); false: one slot, at a mask, for all depths.
+ * - `read`, `names`, `maskedHead`: as in `hierverb`.
  * - `compat`: as released, the mean ratio times the mean loss.
  *
  * Deviations: every depth has a mask vector of its own; with `names`, similarities are those of the encoder before training; warm-up counts updates, not
@@ -64,12 +68,13 @@ export const lhMix = defineHeadMethod(
           const ends = levelEnds(layout, tree)
           const parts = template(settled, ends.length)
           const masks = parts.flatMap((part, place) => (part === 'mask' ? [place] : []))
+          const prompted = reads(settled, config) === 'masks'
           return {
             kind: 'levels',
-            prefix: parts.length,
-            places: ends.map((_, level) => masks[level] ?? masks[0]!),
+            prefix: prompted ? parts.length : 0,
+            places: prompted ? ends.map((_, level) => masks[level] ?? masks[0]!) : [],
             ends,
-            transform: hasHead(settled, config),
+            transform: prompted && hasHead(settled, config),
           }
         },
         prepare: (input) => prepare(settled, input),
@@ -80,7 +85,10 @@ export const lhMix = defineHeadMethod(
 
 async function prepare(settled: Options, input: SlotInput): Promise<SlotStart> {
   const ends = levelEnds(input.layout, input.tree)
-  const { ratio, similarity, beta, alpha, warmUp, compat, names } = settled
+  const { ratio, similarity, beta, alpha, warmUp, compat } = settled
+  const prompted = reads(settled, input.config) === 'masks'
+  const head = prompted && hasHead(settled, input.config)
+  const names = settled.names ?? (head || input.fresh ? 'embeddings' : 'states')
   const compared = similarity === 'names' && (ratio === 'guided' || ratio === 'permuted')
   const objective: LhMixLoss = {
     kind: 'lh-mix',
@@ -95,9 +103,11 @@ async function prepare(settled: Options, input: SlotInput): Promise<SlotStart> {
   }
   return {
     initial: new Map([
-      ['slots.prefix.weight', await promptVectors(template(settled, ends.length), input)],
+      prompted
+        ? (['slots.prefix.weight', await promptVectors(template(settled, ends.length), input)] as const)
+        : (['slots.levels.weight', identityMatrices(ends.length, input.config.hiddenSize)] as const),
       ...(names === 'none' ? [] : ([['slots.output.weight', await labelNameVectors(input, names)]] as const)),
-      ...(hasHead(settled, input.config) ? await maskedHeadTensors(input) : []),
+      ...(head ? await maskedHeadTensors(input) : []),
     ]),
     objective,
   }
