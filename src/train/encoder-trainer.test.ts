@@ -129,6 +129,18 @@ describe('training', () => {
     }
   })
 
+  test('patience does not run out while nothing is right yet', async () => {
+    const labels: HeadLayout = { ...flat, activation: 'sigmoid' }
+    const result = await runEncoderJob(
+      job({ epochs: 5, patience: 1, learningRate: 1e-6 }, labels, {
+        train: data(90, flat),
+        dev: data(40, flat, 90),
+        initial: new Map([['classifier.bias', new Float32Array(4).fill(-9)]]),
+      }),
+    )
+    expect(result).toMatchObject({ stoppedBy: 'epochs', best: { value: 0, step: result.step } })
+  })
+
   test('patience stops early and the best weights are returned', async () => {
     const result = await runEncoderJob(job({ epochs: 40, patience: 2 }))
     expect(result.stoppedBy).toBe('patience')

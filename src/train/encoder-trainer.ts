@@ -303,7 +303,9 @@ class EncoderTrainer {
     const scores = await this.#parts.dev!.evaluate()
     const value = scores[this.#parts.dev!.metric]!
     await this.#append({ step, epoch: step / this.#epochSteps, dev: scores })
-    if (best && value <= best.value) this.#position = { ...this.#position, stale: this.#position.stale + 1 }
+    // A score of 0 is none: with several labels a row, nothing is right at first, and the latest weights are the best there are.
+    if (best && best.value > 0 && value <= best.value)
+      this.#position = { ...this.#position, stale: this.#position.stale + 1 }
     else {
       this.#position = { ...this.#position, stale: 0, best: { step, value } }
       this.#best = this.#present()
