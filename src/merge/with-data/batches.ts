@@ -26,7 +26,7 @@ export interface BatchFeeds {
 
 /** What the graph of a model is fed for some texts. */
 export function batchFeeds(model: EncoderModel, weights: Weights, texts: readonly Int32Array[]): BatchFeeds {
-  const batch = tokenBatch(texts, { ...model.config, config: model.config, prefix: 0 })
+  const batch = tokenBatch(texts, model)
   const table = weights.get(model.tokenTable)!
   return {
     batch,

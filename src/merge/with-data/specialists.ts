@@ -6,7 +6,13 @@ import type { Dataset } from '../../data/dataset.ts'
 import type { HeadLayout } from '../../labels/head-layout.ts'
 import { LabelTree } from '../../labels/label-tree.ts'
 import { readLabelTree } from '../../labels/read-label-tree.ts'
-import { type EncoderModel, encoderModel, loadWeights, readEncoderConfig } from '../../models/index.ts'
+import {
+  type EncoderModel,
+  encoderModel,
+  loadWeights,
+  type ParameterSpec,
+  readEncoderConfig,
+} from '../../models/index.ts'
 import { permutation, random } from '../../tensor/random.ts'
 import { loadTokenizer } from '../../text/tokenizer.ts'
 import { InputError, throwIfAborted } from '../../util/errors.ts'
@@ -59,6 +65,9 @@ export interface OpenSpecialists extends RunOptions {
 
 const defaultMaxLength = 128
 
+/** Whether a parameter is merged: heads stay with their tasks. */
+const isShared = ({ name, part }: ParameterSpec): boolean => part !== 'classifier' && !isHead(bareName(name))
+
 /** A parameter's name without the family's prefix, as merges compare names. */
 export const bareName = (name: string): string => name.replace(/^(bert|roberta|distilbert)\./, '')
 
@@ -81,7 +90,7 @@ export async function openSpecialists(folders: readonly string[], options: OpenS
   }
   const [first] = models
   for (const other of models) await checkAlike(first!, other)
-  const shared = first!.model.parameters.filter(({ name }) => !isHead(bareName(name)))
+  const shared = first!.model.parameters.filter(isShared)
   const base = baseFolder === undefined ? undefined : await openBase(baseFolder, models, options)
   return {
     models,
@@ -101,7 +110,7 @@ async function openSpecialist(name: string, data: Dataset, options: OpenSpeciali
     const weights = await loadWeights(model, checkpoint, options)
     const tokenizer = await loadTokenizer(folder)
     const drawn = await drawRows(data, options.rows, options.seed, options)
-    const length = Math.min(maxLength, config.maxLength)
+    const length = Math.min(maxLength, config.maxLength - model.prefix)
     const rows = {
       texts: drawn.map(({ text }) => text),
       tokens: drawn.map(({ text }) => tokenizer.encode(text, length)),
@@ -166,9 +175,8 @@ async function openBase(folder: string, models: readonly Specialist[], options: 
     const weights = await loadWeights(model, checkpoint, { ...options, newClassifier: true })
     for (const { name, part } of first!.model.parameters)
       if (part === 'head' && !stored.has(bareName(name))) weights.set(name, meanWeights(models, name))
-    for (const { name } of first!.model.parameters)
-      if (!isHead(bareName(name)) && weights.get(name)?.length !== first!.weights.get(name)!.length)
-        throw differ(folder, first!.folder, name)
+    for (const { name } of first!.model.parameters.filter(isShared))
+      if (weights.get(name)?.length !== first!.weights.get(name)!.length) throw differ(folder, first!.folder, name)
     return weights
   } finally {
     await checkpoint.close()
@@ -188,8 +196,8 @@ export function meanWeights(models: readonly { readonly weights: Weights }[], na
 /** One architecture, size and tokenizer. */
 async function checkAlike(first: Specialist, other: Specialist): Promise<void> {
   if (other === first) return
-  for (const { name } of first.model.parameters)
-    if (!isHead(bareName(name)) && other.weights.get(name)?.length !== first.weights.get(name)!.length)
+  for (const { name } of first.model.parameters.filter(isShared))
+    if (other.weights.get(name)?.length !== first.weights.get(name)!.length)
       throw differ(other.folder, first.folder, name)
   const [a, b] = await Promise.all([first, other].map(({ folder }) => tokenizerText(folder)))
   if (a !== b)
