@@ -4,7 +4,7 @@
  * Run `npm run build` first.
  *
  *     npx tsx bench/hierarchical.ts [--data ../shared/data] [--sets trec,clinc150,naics2012,wos1k,goemotions] [--methods all] \
- *       [--encoders ngram,mini,minilm] [--minilm FOLDER] [--seeds 0,1,2] [--shots 1,2,4,8,16] [--minutes 60] [--rows 2000] [--out FILE]
+ *       [--encoders ngram,mini,minilm] [--minilm FOLDER] [--seeds 0,1,2] [--shots 1,2,4,8,16] [--few-sets trec,clinc150] [--minutes 60] [--rows 2000] [--out FILE]
  */
 import { parseArgs } from 'node:util'
 import { type Cell, measure, methodNames, type Outcome, readOutcome, type Settings } from './hierarchical/cells.ts'
@@ -22,7 +22,7 @@ const { values: flags } = parseArgs({
     },
     seeds: { type: 'string', default: '0,1,2' },
     shots: { type: 'string', default: '1,2,4,8,16' },
-    'few-sets': { type: 'string', default: 'clinc150,wos1k' },
+    'few-sets': { type: 'string', default: 'trec,clinc150' },
     minutes: { type: 'string', default: '60' },
     rows: { type: 'string', default: '2000' },
     'test-rows': { type: 'string', default: '1000' },

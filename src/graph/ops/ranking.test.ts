@@ -4,11 +4,11 @@ import { compile, Graph, greaterOrEqual, kthLargest, softmax, where } from '../i
 
 const values = [0.1, 0.5, 0.3, 0.9, 0.2]
 
-async function run(rows: number[][], k: number) {
+async function run(rows: number[][], k: number, runtime: 'native' | 'wasm' = 'native') {
   const graph = new Graph()
   const x = graph.input('x', 'float32', ['B', 'S'])
   const kept = where(greaterOrEqual(x, kthLargest(x, k)), x, -1e9)
-  const session = await compile(graph, { least: kthLargest(x, k), weights: softmax(kept) })
+  const session = await compile(graph, { least: kthLargest(x, k), weights: softmax(kept) }, { runtime })
   const out = await session.run({ x: Float32Array.from(rows.flat()) }, { dims: { B: rows.length, S: rows[0]!.length } })
   await session.close()
   return { least: Array.from(out.least as Float32Array), weights: Array.from(out.weights as Float32Array) }
@@ -17,6 +17,12 @@ async function run(rows: number[][], k: number) {
 test('the k-th largest of each row; all of a row that is shorter', async () => {
   expect((await run([values, [5, 4, 3, 2, 1]], 2)).least.map((value) => Number(value.toFixed(6)))).toEqual([0.5, 4])
   expect((await run([values], 9)).least[0]).toBeCloseTo(0.1, 6)
+})
+
+test('in browsers too', async () => {
+  const { least, weights } = await run([values], 2, 'wasm')
+  expect(least[0]).toBeCloseTo(0.5, 6)
+  for (const [i, weight] of (await run([values], 2)).weights.entries()) expect(weights[i]).toBeCloseTo(weight, 6)
 })
 
 test('what is not kept gets no weight, which a score of 0 would give it', async () => {
