@@ -105,13 +105,19 @@ async function methodPages() {
         : existsSync(join(docs, page))
           ? `\n## Measured\n\n[${plain(titleOf(readFileSync(join(docs, page), 'utf8')) || page)}](../../${page})\n`
           : `\n## Measured\n\n\`${page}\` is not written yet.\n`
+    const option = options[0] ? ` --method-option ${options[0].name}=VALUE` : ''
+    const calls = {
+      train: `espalier train DATA --out DIR --method ${info.name}${option}`,
+      align: `espalier align MODEL DATA --out DIR --method ${info.name}${option}`,
+      explain: `espalier explain MODEL TEXT --method ${info.name}${option}`,
+      organize: `espalier organize DATA --second-column NAME --out DIR --method ${info.name}${option}`,
+    }
+    const call = calls[info.verb]
     const use =
-      info.verb === 'train'
-        ? `espalier train DATA --out DIR --method ${info.name}${options[0] ? ` --method-option ${options[0].name}=VALUE` : ''}`
-        : `espalier systems ${info.name}`
+      call === undefined ? 'How it is used: [Merge methods](../../merge-methods.md).' : `\`\`\`text\n${call}\n\`\`\``
     write(
       `methods/${info.verb}/${info.name}.md`,
-      `# ${info.name}\n\n${plain(info.summary)}\n\n- verb: [${info.verb}](${existsSync(join(site, `verbs/${info.verb}.md`)) ? `../../verbs/${info.verb}.md` : '../../verbs/index.md'})\n- status: ${info.status === 'works' ? 'works: its effect was shown on real data' : 'partial: usable, but the claimed effect did not show'}\n- source: ${plain(info.source)}\n\n## Options\n\n${table.length === 0 ? 'None.' : `| option | value | default |${described ? ' |' : ''}\n| --- | --- | --- |${described ? ' --- |' : ''}\n${table.join('\n')}`}\n\n\`\`\`text\n${use}\n\`\`\`\n${measured}`,
+      `# ${info.name}\n\n${plain(info.summary)}\n\n- verb: [${info.verb}](${existsSync(join(site, `verbs/${info.verb}.md`)) ? `../../verbs/${info.verb}.md` : '../../verbs/index.md'})\n- status: ${info.status === 'works' ? 'works: its effect was shown on real data' : 'partial: usable, but the claimed effect did not show'}\n- source: ${plain(info.source)}\n\n## Options\n\n${table.length === 0 ? 'None.' : `| option | value | default |${described ? ' |' : ''}\n| --- | --- | --- |${described ? ' --- |' : ''}\n${table.join('\n')}`}\n\n${use}\n${measured}`,
     )
     byVerb.set(info.verb, [...(byVerb.get(info.verb) ?? []), info])
   }
