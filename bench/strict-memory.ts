@@ -2,7 +2,7 @@
  * The peak memory that --plan says of merges in mergekit's arithmetic, beside what a process takes: methods, dtypes and threads on one large tensor and
  * several small ones of four models. Writes docs/results/strict-memory.md.
  *
- *     npx tsx bench/strict-memory.ts [--rows 20000] [--columns 512] [--folder FOLDER]
+ *     npx tsx bench/strict-memory.ts [--rows 20000] [--columns 512] [--dtypes float32,bfloat16] [--folder FOLDER]
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -19,6 +19,7 @@ const { values: flags } = parseArgs({
   options: {
     rows: { type: 'string', default: '20000' },
     columns: { type: 'string', default: '512' },
+    dtypes: { type: 'string', default: 'float32,bfloat16,float64' },
     folder: { type: 'string', default: tmpdir() },
     only: { type: 'string' },
     out: { type: 'string', default: 'docs/results/strict-memory.md' },
@@ -118,7 +119,7 @@ function peaks({ method, models, parameters, base }: Case, dtype: string, thread
 const mega = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
 const results: { method: string; dtype: string; threads: number; planned: number; measured: number }[] = []
 try {
-  for (const [name, dtype] of Object.entries(dtypes)) {
+  for (const [name, dtype] of Object.entries(dtypes).filter(([key]) => flags.dtypes.split(',').includes(key))) {
     for (const seed of [0, 1, 2, 3]) await writeModel(seed, dtype)
     for (const each of cases.filter(({ method }) => flags.only === undefined || flags.only.split(',').includes(method)))
       for (const threads of name === 'float32' ? [1, 2] : [1]) {
@@ -155,5 +156,5 @@ ${table(
   ]),
 )}
 
-${provenance(`npx tsx bench/strict-memory.ts --rows ${rows} --columns ${columns}`).join('\n')}`,
+${provenance(`npx tsx bench/strict-memory.ts --rows ${rows} --columns ${columns} --dtypes ${flags.dtypes}`).join('\n')}`,
   )

@@ -67,6 +67,8 @@ export interface MethodDefinition<Options extends OptionTable = OptionTable> {
   readonly options: Options
   /** What is held of a tensor at once: a block of elements (default), whole rows, or all of it for every model. */
   readonly memory?: 'row' | 'tensor'
+  /** Of a method that holds whole tensors: how many arrays of a tensor's size it holds at once, the inputs among them. */
+  readonly arrays?: (inputs: number) => number
   /** Makes it a method on whole matrices (`task.matrices`): the doubles that it holds at once for a matrix of this size. */
   readonly matrix?: (rows: number, columns: number, models: number) => number
   /** How often the inputs are read (default 1). */

@@ -41,7 +41,7 @@ export function estimate(
   let widest = 0
   let most = 0
   let matrixDoubles = 0
-  let wholeBytes = 0
+  const wholeBytes: number[] = []
   let factorBytes = 0
   let rowBytes = 0
   for (const { name, action, keys, options, shape, dtype, work, sources, base } of tensors) {
@@ -57,7 +57,7 @@ export function estimate(
     if (method.definition.matrix && shape.length >= 2 && count > 0)
       matrixDoubles = Math.max(matrixDoubles, method.definition.matrix(shape[0]!, count / shape[0]!, sources.length))
     if (method.definition.memory === 'tensor')
-      wholeBytes = Math.max(wholeBytes, count * (3 * read.length + 8) * (work === 'F64' ? 8 : 4))
+      wholeBytes.push(count * heldArrays(method, read.length) * (work === 'F64' ? 8 : 4))
     factorBytes = Math.max(
       factorBytes,
       read.map(loraBytes).reduce((sum, bytes) => sum + bytes, 0),
@@ -72,12 +72,14 @@ export function estimate(
   const surveyed = tensors.some(
     ({ action, options }) => action === 'merge' && (definition.surveys?.(options as never).length ?? 0) > 0,
   )
+  wholeBytes.sort((a, b) => b - a)
   const peak = (threads: number, blockLength: number) => {
     const held = definition.memory === 'row' ? Math.max(blockLength, widest) : blockLength
     const counters = most * (counterBytes + (surveyed ? 2 * surveyBytes : 0))
-    const thread =
-      workerBytes + (held * (most + 6) + matrixDoubles) * 8 + counters + wholeBytes + factorBytes + rowBytes
-    return processBytes + rowBytes + (surveyed ? (threads + 1) * most * surveyBytes : 0) + threads * thread
+    const thread = workerBytes + (held * (most + 6) + matrixDoubles) * 8 + counters + factorBytes + rowBytes
+    // Each thread holds a tensor of its own: at worst those are the largest.
+    const whole = wholeBytes.slice(0, threads).reduce((sum, bytes) => sum + bytes, 0)
+    return whole + processBytes + rowBytes + (surveyed ? (threads + 1) * most * surveyBytes : 0) + threads * thread
   }
   const wanted = Math.max(1, Math.min(limits.threads ?? availableParallelism(), tensors.length))
   const { threads, blockLength } = fitMemory(peak, wanted, limits.maxMemory)
@@ -91,6 +93,10 @@ export function estimate(
     seconds: 0.3 + (elements * (definition.passes ?? 1)) / speed,
   }
 }
+
+/** Arrays of a tensor's size that a method of whole tensors holds at once: at most those of the inputs, of their differences, of what is left of them, and of an order. */
+const heldArrays = ({ definition }: MergeMethod, inputs: number): number =>
+  definition.arrays?.(inputs) ?? 3 * inputs + 8
 
 /** Of an adapter's factors, which are held while a tensor is read. */
 function loraBytes(source: TensorSource): number {

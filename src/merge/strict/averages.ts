@@ -6,7 +6,11 @@ import { torchNumbers, widened } from './torch-numbers.ts'
 /** Sums in float32 with one rounding for each product and sum, then divides; the weights are float32. */
 export const linear = defineStrict(
   'linear',
-  { base: 'model', options: { weight: perModel(anyNumber), normalize: shared(yesOrNo, true) } },
+  {
+    base: 'model',
+    options: { weight: perModel(anyNumber), normalize: shared(yesOrNo, true) },
+    arrays: (inputs) => inputs + 2,
+  },
   ({ n, models, length }, { weight, normalize }) => {
     const wide = torchNumbers(widened(n.dtype))
     const weights = weight.map(wide.round)
@@ -23,7 +27,7 @@ export const linear = defineStrict(
 
 export const passthrough = defineStrict(
   'passthrough',
-  { base: 'unused', models: { least: 1, most: 1 }, options: { scale: perModel(anyNumber, 1) } },
+  { base: 'unused', models: { least: 1, most: 1 }, options: { scale: perModel(anyNumber, 1) }, arrays: () => 3 },
   ({ n, models }, { scale }) => {
     const factor = n.scalar(scale[0]!)
     return models[0]!.map((x) => n.round(x * factor))

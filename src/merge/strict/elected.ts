@@ -9,7 +9,7 @@ import { type Numbers, type TorchNumbers, torchNumbers, widened } from './torch-
 /** Where the mean squares of all models sum to less than 1e-6, their weights are equal. */
 export const sce = defineStrict(
   'sce',
-  { base: 'required', options: { selectTopk: shared(share, 1) } },
+  { base: 'required', options: { selectTopk: shared(share, 1) }, arrays: (inputs) => 3 * inputs + 4 },
   (tensor, { selectTopk }) => {
     const { n, base, length } = tensor
     const { round } = n
@@ -59,7 +59,7 @@ function counts(deltas: readonly Numbers[], epsilon: number): Uint32Array {
 
 export const ram = defineStrict(
   'ram',
-  { base: 'required', options: { epsilon: shared(notNegative, 1e-5) } },
+  { base: 'required', options: { epsilon: shared(notNegative, 1e-5) }, arrays: (inputs) => 2 * inputs + 3 },
   (tensor, { epsilon }) => {
     const { n, base } = tensor
     const { round } = n

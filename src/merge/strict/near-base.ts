@@ -6,7 +6,12 @@ import { type Numbers, type TorchNumbers, widened } from './torch-numbers.ts'
 
 export const modelStock = defineStrict(
   'model-stock',
-  { base: 'required', models: { least: 2 }, options: { filterWise: shared(yesOrNo, false) } },
+  {
+    base: 'required',
+    models: { least: 2 },
+    options: { filterWise: shared(yesOrNo, false) },
+    arrays: (inputs) => 2 * inputs + 6,
+  },
   (tensor, { filterWise }) => {
     const { n, models, base, length } = tensor
     const { round } = n
@@ -51,7 +56,7 @@ function towardsAverage(offsets: readonly Numbers[], n: TorchNumbers): number {
 /** The share is a reciprocal, rounded, times t. */
 export const nearswap = defineStrict(
   'nearswap',
-  { base: 'required', models: { least: 1, most: 1 }, options: { t: shared(positive) } },
+  { base: 'required', models: { least: 1, most: 1 }, options: { t: shared(positive) }, arrays: () => 4 },
   ({ n, models, base }, { t }) => {
     const { round } = n
     const [least, factor] = [round(1e-6), n.scalar(t)]
@@ -67,7 +72,7 @@ export const nearswap = defineStrict(
 /** Its mask is float32, which makes a float32 tensor of a 16-bit one. */
 export const arceeFusion = defineStrict(
   'arcee-fusion',
-  { base: 'required', models: { least: 1, most: 1 }, options: {}, resultType: widened },
+  { base: 'required', models: { least: 1, most: 1 }, options: {}, resultType: widened, arrays: () => 10 },
   (tensor) => {
     const { n, models, base, length } = tensor
     const { round } = n

@@ -13,7 +13,7 @@ const part = 1024 * 1024
 
 export const slerp = defineStrict(
   'slerp',
-  { base: 'required', models: { least: 1, most: 1 }, options: { t: shared(share) } },
+  { base: 'required', models: { least: 1, most: 1 }, options: { t: shared(share) }, arrays: () => 5 },
   ({ n, models, base, length }, { t }) => {
     const wide = torchNumbers(widened(n.dtype))
     const { round } = wide
@@ -49,6 +49,7 @@ export const nuslerp = defineStrict(
       nuslerpFlatten: shared(yesOrNo, true),
       nuslerpRowWise: shared(yesOrNo, false),
     },
+    arrays: (inputs) => 2 * inputs + 6,
   },
   (tensor, { weight, nuslerpFlatten, nuslerpRowWise }, task) => {
     const { n, base, length } = tensor
@@ -88,6 +89,7 @@ export const multislerp = defineStrict(
   {
     base: 'optional',
     options: { weight: perModel(anyNumber), normalizeWeights: shared(yesOrNo, true), eps: shared(positive, 1e-8) },
+    arrays: (inputs) => 3 * inputs + 4,
   },
   (tensor, { weight, normalizeWeights, eps }, task) => {
     const { n, base, length } = tensor
@@ -137,6 +139,7 @@ export const karcher = defineStrict(
       maxIter: shared(v.pipe(anyNumber, v.integer('Expected a whole number'), v.minValue(1)), 10),
       tol: shared(positive, 1e-5),
     },
+    arrays: (inputs) => 2 * inputs + 6,
   },
   ({ n, models, length }, { maxIter, tol }) => {
     const { round } = n

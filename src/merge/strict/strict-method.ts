@@ -16,11 +16,13 @@ interface StrictParts<Options extends Record<string, MethodOption>> {
   models?: { least: number; most?: number }
   options: Options
   resultType?: (dtype: MergeDtype) => MergeDtype
+  /** Arrays of a tensor's size that are held at once, the inputs among them. */
+  arrays?: (inputs: number) => number
 }
 
 export function defineStrict<const Options extends Record<string, MethodOption>>(
   name: string,
-  { base, models = { least: 1 }, options, resultType }: StrictParts<Options>,
+  { base, models = { least: 1 }, options, resultType, arrays }: StrictParts<Options>,
   compute: (tensor: StrictTensor, options: Settled<Options>, task: TensorTask) => Numbers,
 ): StrictDefinition {
   const definition: MethodDefinition<Options> = {
@@ -29,6 +31,7 @@ export function defineStrict<const Options extends Record<string, MethodOption>>
     models,
     options,
     memory: 'tensor',
+    ...(arrays ? { arrays } : {}),
     merge: (task, settled) => writeStrict(task, compute(readStrict(task), settled, task)),
   }
   return { ...(definition as unknown as MethodDefinition), ...(resultType ? { resultType } : {}) }

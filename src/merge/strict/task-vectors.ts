@@ -51,6 +51,7 @@ function taskVectorMethod(
     name,
     {
       base: 'required',
+      ...(trim === none ? { arrays: (inputs: number) => 2 * inputs + 6 } : {}),
       options: {
         weight: perModel(anyNumber),
         density,
