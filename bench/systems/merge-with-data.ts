@@ -45,9 +45,10 @@ const withData: Record<string, espalier.DataMergeMethod> = {
   'RegMean++, rest by task arithmetic (0.5)': regmeanPlusplus(rest),
   'Fisher, drawn labels': fisher(),
   'Fisher, given labels': fisher({ labels: 'given' }),
-  'AdaMerging, by task': adamerging({ level: 'task' }),
-  'AdaMerging, by layer': adamerging(),
-  'AdaMerging, by tensor': adamerging({ level: 'tensor' }),
+  'AdaMerging, by task': adamerging({ level: 'task', learningRate: 0.01, steps: 100 }),
+  'AdaMerging, by layer': adamerging({ level: 'layer', learningRate: 0.01, steps: 100 }),
+  'AdaMerging, by tensor': adamerging({ level: 'tensor', learningRate: 0.01, steps: 100 }),
+  'AdaMerging, by tensor, rate 0.001': adamerging({ level: 'tensor', learningRate: 0.001, steps: 200 }),
   'APL, keep 0.2, added up (0.5)': apl(),
   'APL, keep 0.2, as TIES (1)': apl({ inner: 'ties', lambda: 1 }),
 }
@@ -121,7 +122,7 @@ if (flags.only === undefined)
 
 The merging suite (six specialists of a small encoder, 15 intents each), one suite for each of the seeds ${seeds.join(', ')}; see [the suite](merge-suite.md). Test accuracy in % with the
 specialists' own heads, mean over tasks, ± standard deviation over suites. Methods with data see ${rows} training texts of each task (labels only where it
-says "given") and have their default settings unless named; merges without data have the λ that validation texts choose where it says so.
+says "given") and have their default settings unless named (AdaMerging: Adam at 0.01 for 100 steps, at 0.001 for 200); merges without data have the λ that validation texts choose where it says so.
 
 ${table(
   ['merge', 'accuracy', 'seconds'],
@@ -149,7 +150,8 @@ ${table(
     ['Fisher, given labels', 'Fisher, drawn labels'],
     ['AdaMerging, by task', 'task arithmetic, λ 0.3'],
     ['AdaMerging, by layer', 'task arithmetic, λ 0.3'],
-    ['AdaMerging, by layer', 'task arithmetic, best λ'],
+    ['AdaMerging, by tensor', 'task arithmetic, λ 0.3'],
+    ['AdaMerging, by tensor, rate 0.001', 'task arithmetic, λ 0.3'],
     ['APL, keep 0.2, added up (0.5)', 'task arithmetic, best λ'],
     ['APL, keep 0.2, as TIES (1)', 'TIES, best λ'],
   ].map(([a, b]) => [a!, b!, lead(a!, b!)]),

@@ -62,7 +62,10 @@ describe('merge --data', () => {
     const merge = (method: string, parameters: string, ...more: string[]) =>
       failure(['merge', recipe(method, parameters), at('never'), ...more])
     const data = ['--data', at('texts')]
-    expect(await merge('ties', '', ...data)).toMatchObject({ code: 'RECIPE', message: expect.stringContaining('looks at no data') })
+    expect(await merge('ties', '', ...data)).toMatchObject({
+      code: 'RECIPE',
+      message: expect.stringContaining('looks at no data'),
+    })
     expect(await merge('regmen', '', ...data)).toMatchObject({
       code: 'METHOD_UNKNOWN',
       help: 'did you mean "regmean"?',
@@ -71,7 +74,10 @@ describe('merge --data', () => {
     expect(await merge('regmean', '', '--data', at('nowhere'))).toMatchObject({ code: 'ENOENT' })
     expect(await merge('regmean', '', '--data', at('base'))).toMatchObject({ code: 'DATA_EMPTY' })
     expect(await merge('regmean', '', '--rows', '3')).toMatchObject({ code: 'USAGE' })
-    expect(await merge('regmean', '')).toMatchObject({ code: 'METHOD_UNKNOWN', help: expect.stringContaining('--data') })
+    expect(await merge('regmean', '')).toMatchObject({
+      code: 'METHOD_UNKNOWN',
+      help: expect.stringContaining('--data'),
+    })
     const labels = 'parameters:\n  labels: given\n'
     expect(await merge('fisher', labels, ...data)).toMatchObject({ exitCode: 2 })
   }, 60_000)

@@ -28,7 +28,8 @@ export const surgery = defineAlignMethod(
     summary:
       "Takes off what the merged encoder's vectors have too much for a task, by a low-rank map fitted to the specialist's.",
     source: 'Yang et al., "Representation Surgery for Multi-Task Model Merging", 2024',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/surgery.md',
   },
   v.object({
     shots: v.optional(whole(1), 10),

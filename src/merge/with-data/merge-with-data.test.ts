@@ -212,7 +212,7 @@ describe('AdaMerging', () => {
         expect(start.weights.get(name)![i]!).toBeCloseTo(origin[i]! + 0.5 * sum, 5)
       }
     }
-    const { report } = await adamerging({ steps: 30, level: 'layer' }).merge(specialists, common)
+    const { report } = await adamerging({ steps: 30, learningRate: 0.01, level: 'layer' }).merge(specialists, common)
     const { first, last } = report['entropy'] as { first: number; last: number }
     expect(last).toBeLessThan(first)
     expect(Object.keys(report['coefficients'] as object).length).toBe(4)

@@ -26,6 +26,7 @@ export const apl = defineDataMerge(
         "Keeps of each model's change the parts whose removal hurts its task, by gradients or intervention, then adds up.",
       source: 'Kong et al., "Activated Parameter Locating via Causal Intervention for Model Merging", 2024',
       status: 'partial',
+      results: 'docs/results/apl.md',
     },
     base: 'required',
     labels: ({ labels }) => labels === 'given',

@@ -24,7 +24,8 @@ export const fisher = defineDataMerge(
       summary:
         'Averages weights by how much each matters to its model, by squared gradients on texts; labels are optional.',
       source: 'Matena and Raffel, "Merging Models with Fisher-Weighted Averaging", 2022',
-      status: 'partial',
+      status: 'works',
+      results: 'docs/results/merge-with-data.md',
     },
     base: 'optional',
     labels: ({ labels }) => labels === 'given',

@@ -22,7 +22,8 @@ export const regmeanPlusplus = defineDataMerge(
       summary:
         'RegMean layer by layer, on the inputs that the layers below give once they are merged; needs texts, no labels.',
       source: 'Nguyen et al., "RegMean++: Enhancing Effectiveness and Generalization of Regression Mean", 2025',
-      status: 'partial',
+      status: 'works',
+      results: 'docs/results/merge-with-data.md',
     },
     base: 'optional',
     schema: regmeanSchema,

@@ -38,7 +38,8 @@ export const regmean = defineDataMerge(
       summary:
         'Makes each linear map answer as each model does on its own texts, in closed form; needs texts, no labels.',
       source: 'Jin et al., "Dataless Knowledge Fusion by Merging Weights of Language Models", 2023',
-      status: 'partial',
+      status: 'works',
+      results: 'docs/results/merge-with-data.md',
     },
     base: 'optional',
     schema: regmeanSchema,
