@@ -67,11 +67,12 @@ function readIncoming(incoming: IncomingMessage, most: number): Promise<Uint8Arr
       incoming.off('data', onData).pause()
       reject(tooLarge(most))
     }
-    incoming.on('data', onData)
     // The client has gone, or was cut off for sending too slowly: no one reads the answer.
     const onGone = () => {
       if (!incoming.readableEnded) reject(new InterruptedError('The client has gone'))
     }
+    if (incoming.destroyed) return onGone()
+    incoming.on('data', onData)
     incoming.once('end', () => resolve(parts.length === 1 ? parts[0]! : Buffer.concat(parts)))
     incoming.once('error', onGone)
     incoming.once('close', onGone)

@@ -222,3 +222,16 @@ describe('the routes about the server', () => {
     expect(text).not.toContain('no-such-route')
   })
 })
+
+describe('the app', () => {
+  it('answers the same when it is asked without a socket, as inside of another app', async () => {
+    const body = JSON.stringify({ input: texts, model: 'ngram' })
+    const headers = { 'content-type': 'application/json' }
+    const response = await server.served.app.request('/v1/classify', { method: 'POST', headers, body })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/)
+    const overSocket = await server.post('/v1/classify', { input: texts, model: 'ngram' })
+    expect(await response.json()).toEqual(overSocket.body)
+    expect(overSocket.headers.get('x-request-id')).toMatch(/^[\da-f-]{36}$/)
+  })
+})
