@@ -19,6 +19,7 @@ import { openLandscape } from '../../dist/merge/with-data/task-landscape.js'
 import { permutation, random } from '../../dist/tensor/random.js'
 import { mean, median, provenance, spread, table, writePage } from '../results-page.ts'
 import { type MergeSuite, openSuite } from './merge-suite.ts'
+import { spearman } from './rank-correlation.ts'
 import { suiteSpecialists } from './suite-specialists.ts'
 
 const { values: flags } = parseArgs({
@@ -66,26 +67,6 @@ const drops: readonly { name: string; scorer: string; rescale: boolean }[] = [
   ...Object.keys(scorers).map((name) => ({ name, scorer: name, rescale: false })),
   { name: 'random, rescaled', scorer: 'random', rescale: true },
 ]
-
-const ranksOf = (list: ArrayLike<number>): Float64Array => {
-  const order = Array.from({ length: list.length }, (_, i) => i).sort((a, b) => list[a]! - list[b]! || a - b)
-  const ranks = new Float64Array(list.length)
-  for (let i = 0, end = 0; i < order.length; i = end) {
-    end = i + 1
-    while (end < order.length && list[order[end]!] === list[order[i]!]) end++
-    for (let k = i; k < end; k++) ranks[order[k]!] = (i + end - 1) / 2
-  }
-  return ranks
-}
-function correlation(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  const [x, y] = [Array.from(a), Array.from(b)]
-  const [mx, my] = [mean(x), mean(y)]
-  const sum = (f: (i: number) => number) => x.reduce((total, _, i) => total + f(i), 0)
-  return (
-    sum((i) => (x[i]! - mx) * (y[i]! - my)) / Math.sqrt(sum((i) => (x[i]! - mx) ** 2) * sum((i) => (y[i]! - my) ** 2))
-  )
-}
-const spearman = (a: ArrayLike<number>, b: ArrayLike<number>) => correlation(ranksOf(a), ranksOf(b))
 
 const changed = (origin: ReadonlyMap<string, Float32Array>, changes: readonly Change[], factor: number) =>
   new Map(

@@ -5,14 +5,20 @@ import { encoderModel } from '../../dist/models/index.js'
 import { permutation, random } from '../../dist/tensor/random.js'
 import { type MergeSuite, readWeights } from './merge-suite.ts'
 
-/** All specialists with `count` training rows of each task. */
-export async function suiteSpecialists(suite: MergeSuite, count: number): Promise<Specialists> {
+/** All specialists with `count` rows of each task. */
+export async function suiteSpecialists(
+  suite: MergeSuite,
+  count: number,
+  split: 'train' | 'validation' = 'train',
+): Promise<Specialists> {
   const models: Specialists['models'][number][] = []
-  for (const { folder, labels, train } of suite.specialists) {
+  for (const task of suite.specialists) {
+    const { folder, labels } = task
+    const { tokens, targets } = task[split]
     const model = encoderModel(suite.config, { units: labels.length, pooling: 'mean' })
     const tree = LabelTree.fromPaths(labels.map((label) => [label]))
     const unitNodes = Int32Array.from(labels, (label) => tree.find([label])!)
-    const order = permutation(train.tokens.length, random('suite rows', suite.seed)).subarray(0, count)
+    const order = permutation(tokens.length, random('suite rows', suite.seed)).subarray(0, count)
     models.push({
       folder,
       model,
@@ -21,8 +27,8 @@ export async function suiteSpecialists(suite: MergeSuite, count: number): Promis
       tree,
       rows: {
         texts: [],
-        tokens: Array.from(order, (i) => train.tokens[i]!),
-        labels: Array.from(order, (i) => [unitNodes[train.targets[i]!]!]),
+        tokens: Array.from(order, (i) => tokens[i]!),
+        labels: Array.from(order, (i) => [unitNodes[targets[i]!]!]),
       },
     })
   }
