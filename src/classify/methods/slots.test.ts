@@ -33,7 +33,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-const methods = [caml(), laat({ size: 16 }), plant({ factors: 16, rankerEpochs: 5, mix: 'learned' })]
+const methods = [caml(), laat({ size: 16 }), plant({ ranker: true, factors: 16, rankerEpochs: 5, mix: 'learned' })]
 describe.each(methods)('$name', (method) => {
   it('learns on an encoder, and is the same after saving and loading', async () => {
     const out = join(folder, method.name)
@@ -71,13 +71,13 @@ describe('plant', () => {
   }, 60_000)
 
   it('refuses what it cannot do', async () => {
-    expect(() => plant({ table: false, ranker: false, linear: false })).toThrow(
-      expect.objectContaining({ code: 'METHOD_OPTION' }),
-    )
+    expect(() => plant({ table: false, linear: false })).toThrow(expect.objectContaining({ code: 'METHOD_OPTION' }))
     const tree = LabelTree.fromPaths([['a'], ['b']])
     const layout = { activation: 'softmax', unitNodes: new Int32Array(100_000), groups: [] } as const
     const config = miniConfig({ vocabularySize: 30_000 })
     expect(() => plant().slots!.slots(tree, layout, config)).toThrow(expect.objectContaining({ code: 'METHOD_DATA' }))
-    expect(plant({ table: false }).slots!.slots(tree, layout, config)).toMatchObject({ parts: ['ranker', 'linear'] })
+    expect(plant({ table: false, ranker: true }).slots!.slots(tree, layout, config)).toMatchObject({
+      parts: ['ranker', 'linear'],
+    })
   })
 })
