@@ -2,7 +2,7 @@
  * The peak memory that --plan says of merges in mergekit's arithmetic, beside what a process takes: methods, dtypes and threads on one large tensor and
  * several small ones of four models. Writes docs/results/strict-memory.md.
  *
- *     npx tsx bench/strict-memory.ts [--rows 20000] [--columns 512] [--dtypes float32,bfloat16] [--folder FOLDER]
+ *     npx tsx bench/strict-memory.ts [--rows 20000] [--columns 512] [--dtypes float32,bfloat16] [--only ties,della] [--folder FOLDER]
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -136,10 +136,9 @@ try {
 }
 
 const ratios = results.map(({ planned, measured }) => planned / measured)
-if (flags.only === undefined)
-  await writePage(
-    flags.out,
-    `# Memory in mergekit's arithmetic
+await writePage(
+  flags.out,
+  `# Memory in mergekit's arithmetic
 
 \`--strict-mergekit\` holds each tensor whole. The peak memory of the plan beside the largest resident size of the process; the largest tensor has ${rows.toLocaleString('en-US')} x ${columns} elements. The plan is
 ${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)} times what was measured; above 1 it is an upper bound.
@@ -156,5 +155,5 @@ ${table(
   ]),
 )}
 
-${provenance(`npx tsx bench/strict-memory.ts --rows ${rows} --columns ${columns} --dtypes ${flags.dtypes}`).join('\n')}`,
-  )
+${provenance(`npx tsx bench/strict-memory.ts --rows ${rows} --columns ${columns} --dtypes ${flags.dtypes}${flags.only === undefined ? '' : ` --only ${flags.only}`}`).join('\n')}`,
+)

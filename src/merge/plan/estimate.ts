@@ -14,6 +14,8 @@ const workerBytes = 20e6
 const counterBytes = 0.7e6
 /** Of the counters of a statistic over the whole model, for each model: in a thread, and once more for each thread's sum. */
 const surveyBytes = 0.27e6
+/** Of arrays of whole tensors that are no longer used and not yet collected. */
+const uncollectedBytes = 48e6
 const longestBlock = 32_768
 const shortestBlock = 4_096
 /** Elements that a thread works through in a second, over all models; measured on one core of a small server. */
@@ -79,7 +81,14 @@ export function estimate(
     const thread = workerBytes + (held * (most + 6) + matrixDoubles) * 8 + counters + factorBytes + rowBytes
     // Each thread holds a tensor of its own: at worst those are the largest.
     const whole = wholeBytes.slice(0, threads).reduce((sum, bytes) => sum + bytes, 0)
-    return whole + processBytes + rowBytes + (surveyed ? (threads + 1) * most * surveyBytes : 0) + threads * thread
+    return (
+      whole +
+      (whole > 0 ? uncollectedBytes : 0) +
+      processBytes +
+      rowBytes +
+      (surveyed ? (threads + 1) * most * surveyBytes : 0) +
+      threads * thread
+    )
   }
   const wanted = Math.max(1, Math.min(limits.threads ?? availableParallelism(), tensors.length))
   const { threads, blockLength } = fitMemory(peak, wanted, limits.maxMemory)
