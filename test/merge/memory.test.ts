@@ -66,6 +66,14 @@ describe('peak memory', () => {
     }
   })
 
+  it("is below the plan in mergekit's arithmetic, which holds whole tensors", async () => {
+    const parameters = { weight: 1, density: 0.3 }
+    const method = { merge_method: 'ties', base_model: models[0], parameters }
+    const { planned, measured } = await peaks('strict', method, ['--threads', '1', '--strict-mergekit'])
+    expect(measured).toBeLessThanOrEqual(planned)
+    expect(planned).toBeLessThan(2.5 * measured)
+  })
+
   it('is below --max-memory', async () => {
     const limit = 125e6
     const { planned, measured } = await peaks('limited', ties(), ['--threads', '4', '--max-memory', '125MB'])
