@@ -32,7 +32,8 @@ const info: MethodInfo = {
   verb: 'merge',
   summary: 'Searches a weight for each model in each group of layers, by a score on validation texts.',
   source: 'Zhang et al., "Unconstrained Model Merging for Enhanced LLM Reasoning", 2024',
-  status: 'partial',
+  status: 'works',
+  results: 'docs/results/unconstrained-merge.md',
 }
 
 /** The options checked, and what `espalier systems` says of the search. */
