@@ -86,6 +86,6 @@ ${outcomes.length} cells so far, ${hours.toFixed(1)} hours on a machine with oth
 
 ${sections.join('\n\n')}
 
-${few.length === 0 ? '' : `## Few rows\n\nMiniLM fine-tuned on k texts of every path (\`fewShotPaths\`), early stopping on as many others by the\nmethod's own settings: an epoch is a few updates here, and a method that does not start from label names may stop before it has learnt much. A spread of 0 is one\nseed.\n\n${curvesOf(few)}\n\n`}${provenance(command).join('\n')}`,
+${few.length === 0 ? '' : `## Few rows\n\nMiniLM fine-tuned on k texts of every path (\`fewShotPaths\`), early stopping on as many others by the\nmethod's own settings: an epoch is a few updates here, and a method that does not start from label names may stop before it has learnt much. A spread of 0\nis one seed.\n\n${curvesOf(few)}\n\n`}${provenance(command).join('\n')}`,
   )
 }
