@@ -73,6 +73,7 @@ export const hierverb = defineHeadMethod(
       'A slot for every level, label vectors from names, levels tied together: for few rows and a tree. Needs an encoder.',
     source: 'Ji et al., Hierarchical verbalizer for few-shot hierarchical text classification, 2023',
     status: 'partial',
+    results: 'docs/results/hierverb.md',
   },
   options,
   (tree, context) => levelHead(tree, context, 'hierverb'),

@@ -8,7 +8,7 @@ const count = (most: number, fallback: number) =>
 
 /**
  * The text is read as several weighted means of its tokens. Each head compares tokens with one context vector of the text by a matrix of low rank. The
- * paper's encoder is a bidirectional GRU; here it is the transformer that `encoder` names. Units as in `flat`.
+ * paper's encoder is a bidirectional GRU, `--encoder gru` here; any other will do. Units as in `flat`.
  * - `heads` (1 to 64, default 8), `rank` (1 to 64, default 1).
  * - `context`: `mean` of the text's states (default), or one `learned` vector.
  * - `bounded` (default true): tanh on both factors.
@@ -24,6 +24,7 @@ export const lama = defineHeadMethod(
     summary: 'Several attentions over the tokens with very few parameters. Needs an encoder.',
     source: 'Mehta et al., Low rank factorization for compact multi-head self-attention, 2019',
     status: 'partial',
+    results: 'docs/results/lama.md',
   },
   v.object({
     heads: count(64, 8),

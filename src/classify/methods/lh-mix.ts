@@ -57,6 +57,7 @@ export const lhMix = defineHeadMethod(
       'A slot for every depth; texts are mixed the more evenly, the more alike their label paths. Needs an encoder.',
     source: 'Kong et al., LH-Mix: Local hierarchy correlation guided mixup over hierarchical prompt tuning, 2025',
     status: 'partial',
+    results: 'docs/results/lh-mix.md',
   },
   options,
   (tree, context) => levelHead(tree, context, 'lh-mix'),

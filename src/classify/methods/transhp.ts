@@ -40,7 +40,8 @@ export const transhp = defineHeadMethod(
     summary:
       'Prompts of the coarse labels stand among the tokens inside the encoder, which draws in that of the text. Needs an encoder.',
     source: 'Wang et al., TransHP: Image classification with hierarchical prompting, 2023',
-    status: 'partial',
+    status: 'works',
+    results: 'docs/results/transhp.md',
   },
   options,
   (tree, context) => {
