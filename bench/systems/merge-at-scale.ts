@@ -188,8 +188,8 @@ await writePage(
   flags.out,
   `# What matters when merging at scale
 
-Four merges of 2, 4 and 6 specialists of the [merging suite](merge-suite.md), ${draws} draws of specialists each (the same for all methods), encoders of two widths
-(small: 64, wide: 128), seeds ${flags.seeds}. Held-in: accuracy on the merged tasks with their specialists' heads, relative to each specialist. Held-out:
+Four merges of 2, 4 and 6 specialists of the [merging suite](merge-suite.md), ${draws} draws of specialists each (the same for all methods), encoders of width
+${sizes.map((size) => `${size === 'wide' ? 128 : 64} (${size})`).join(' and ')}, seeds ${flags.seeds}. Held-in: accuracy on the merged tasks with their specialists' heads, relative to each specialist. Held-out:
 a ridge probe from 25 texts a label on two domains that nobody was trained on, relative to the base. Mean ± standard deviation over seeds.
 
 ${sizes

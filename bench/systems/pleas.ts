@@ -114,7 +114,9 @@ function logits(vector: Float32Array, { weight, bias }: Head): Float64Array {
   )
 }
 
-const best = (row: Float64Array): number => row.indexOf(Math.max(...row))
+function best(row: Float64Array): number {
+  return row.indexOf(Math.max(...row))
+}
 
 const gap = (a: string, b: string) => results.get(a)!.map((value, i) => 100 * (value - results.get(b)![i]!))
 const requirement = (text: string, a: string, b: string, least: number) => {

@@ -16,6 +16,7 @@ export const mwa = defineMergeMethod({
     summary: 'Averages checkpoints of one run, the better ones more, by their loss, step or score.',
     source: 'Yu and Choi, "Parameter-Efficient Checkpoint Merging via Metrics-Weighted Averaging", 2025',
     status: 'partial',
+    results: 'docs/results/mwa.md',
   },
   base: 'unused',
   models: { least: 1 },

@@ -8,7 +8,8 @@ import { isInputEmbedding } from '../plan/tensor-names.ts'
  * the models, and adds the changes weighted by the mean of both scores. Columns that rank above `t` times the model's average get the score
  * `s`. Vectors are scored by the size of their changes. Of an embedding, a column is the vector of one token.
  *
- * `t` (default 1), `s` (default 1).
+ * `t` (default 1, as in the paper for two or three models; scores do not sum to one, so with more models take a higher one: 1.8 leaves a tenth
+ * of the columns whole), `s` (default 1).
  * @example
  * await merge(['chat', 'multilingual'], { base: 'base', method: widen(), out: 'merged' })
  */
