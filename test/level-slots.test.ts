@@ -56,7 +56,7 @@ async function trained(method: HeadMethod): Promise<string> {
 }
 
 it('a prompt: gradients along the path add up to the score; no ONNX, gguf or transformers form', async () => {
-  const out = await trained(hierverb())
+  const out = await trained(hierverb({ read: 'masks' }))
   const model = await loadClassifier(out, { threads: 1 })
   const [found] = await explain(model, ['please tell me about the embassy'], {
     method: integratedGradients({ steps: 256 }),

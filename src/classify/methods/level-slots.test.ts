@@ -65,7 +65,7 @@ const kinds = { hierverb: 'levels', 'lh-mix': 'levels', transhp: 'layer-prompts'
 /** Fresh weights learn faster than pretrained ones should. */
 const fast = { lr: 3e-3, batch: 8, threads: 1 }
 
-describe.each([hierverb(), lhMix(), transhp(), lama()])('$name', (method) => {
+describe.each([hierverb({ read: 'masks' }), lhMix(), transhp(), lama()])('$name', (method) => {
   it('learns on an encoder, is the same after saving and loading, and decodes in every way', async () => {
     const out = join(folder, method.name)
     const model = await train(datasetOf(rows(40)), {
