@@ -105,7 +105,9 @@ for (const cell of cells) {
   const outcome = await measure(flags.cache, cell, settings)
   known.set(cell, outcome)
   const { set, encoder, method, seed, shots } = cell
-  const result = outcome.scores ? `macro-F1 ${outcome.scores.macroF1.toFixed(4)}, exact path ${outcome.scores.exactPath.toFixed(4)}` : outcome.reason // biome-ignore format: one line
+  const result = outcome.scores
+    ? `macro-F1 ${outcome.scores.macroF1.toFixed(4)}, exact path ${outcome.scores.exactPath.toFixed(4)}`
+    : outcome.reason
   console.log(
     `${set} ${encoder} ${method}${shots === undefined ? '' : ` k ${shots}`} seed ${seed}: ${result}, ${outcome.seconds.toFixed(0)} s`,
   )

@@ -25,7 +25,14 @@ const seedsOf = (outcomes: readonly Outcome[]): string => String(outcomes.length
 
 function gridOf(outcomes: readonly Outcome[]): string {
   const depth = Math.max(...scored(outcomes).map(({ levels }) => levels.length), 0)
-  const head = ['encoder', 'method', 'rows', 'seeds', ...measures.map(([name]) => name), ...Array.from({ length: depth }, (_, level) => `level ${level + 1}`)] // biome-ignore format: one row
+  const head = [
+    'encoder',
+    'method',
+    'rows',
+    'seeds',
+    ...measures.map(([name]) => name),
+    ...Array.from({ length: depth }, (_, level) => `level ${level + 1}`),
+  ]
   const rows = groupBy(outcomes, ({ cell }) => `${cell.encoder} ${cell.method}`).flatMap(([, group]) => {
     const scores = scored(group)
     const { cell, rows } = group[0]!

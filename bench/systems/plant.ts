@@ -91,14 +91,33 @@ async function measure(method: HeadMethod, pooling: 'head' | 'mean', seed: numbe
       { vocabularySize: 8000 },
     ),
   )
-  const config = miniConfig({ vocabularySize: tokenizer.vocabularySize, padTokenId: tokenizer.padId, layers: Number(flags.layers), hiddenSize: Number(flags.hidden), maxLength }) // biome-ignore format: one line
+  const config = miniConfig({
+    vocabularySize: tokenizer.vocabularySize,
+    padTokenId: tokenizer.padId,
+    layers: Number(flags.layers),
+    hiddenSize: Number(flags.hidden),
+    maxLength,
+  })
   const slots = method.slots?.slots(tree, layout, config)
   const settled = slots === undefined ? config : { ...config, slots }
   const rows = packTokens(train.map(({ text }) => tokenizer.encode(text, maxLength)))
   const labels = train.map(idsOf)
   const targets = headTargets(layout, tree, labels)
   const bare = encoderModel(config)
-  const start = await method.slots?.prepare?.({ tree, layout, slots: slots!, config: settled, tokenizer, train: { texts: train.map(({ text }) => text), labels }, targets, rows, seed, run: {}, tokenTable: bare.tokenTable, weights: async (name: string) => initialWeights(bare, seed).get(name)! } as never) // biome-ignore format: one line
+  const start = await method.slots?.prepare?.({
+    tree,
+    layout,
+    slots: slots!,
+    config: settled,
+    tokenizer,
+    train: { texts: train.map(({ text }) => text), labels },
+    targets,
+    rows,
+    seed,
+    run: {},
+    tokenTable: bare.tokenTable,
+    weights: async (name: string) => initialWeights(bare, seed).get(name)!,
+  } as never)
   const { patience: _, ...options } = scratchDefaults
   const result = await trainEncoder({
     source: { config },

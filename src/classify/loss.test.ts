@@ -64,6 +64,8 @@ test.each([
 
 test('losses over the tree need one', async () => {
   const data = datasetOf(rows(6, 0, true))
-  await expect(train(data, { ...shared, method: flat(), loss: treeSmoothingLoss() })).rejects.toMatchObject({ code: 'LOSS_DATA' }) // biome-ignore format: one line
+  await expect(train(data, { ...shared, method: flat(), loss: treeSmoothingLoss() })).rejects.toMatchObject({
+    code: 'LOSS_DATA',
+  })
   await expect(planTrain(data, { ...shared, method: flat(), loss: asymmetricLoss() })).resolves.toBeDefined()
 })

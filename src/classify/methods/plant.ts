@@ -98,7 +98,13 @@ async function plantAttention(options: PlantOptions, input: SlotInput): Promise<
   if (options.table) initial.set(planted.table, scaledByUnit(information, units))
   if (options.ranker) {
     const { factors, rankerEpochs, rankerRate } = options
-    const ranker = await trainRanker(information, units, { factors, epochs: rankerEpochs, learningRate: rankerRate, seed, ...run }) // biome-ignore format: one line
+    const ranker = await trainRanker(information, units, {
+      factors,
+      epochs: rankerEpochs,
+      learningRate: rankerRate,
+      seed,
+      ...run,
+    })
     run.onProgress?.({ step: 'rank tokens', done: 0, note: `nDCG@6 of the ranked tokens: ${ranker.ndcg.toFixed(3)}` })
     initial.set(planted.tokens, ranker.tokens)
     initial.set(planted.tokenBias, ranker.tokenBias)

@@ -107,6 +107,11 @@ async function openSpecialist(name: string, data: Dataset, options: OpenSpeciali
     const config = readEncoderConfig(checkpoint.config, join(folder, 'config.json'))
     const { layout, tree, maxLength } = await labelsOf(folder, checkpoint)
     const model = encoderModel(config, { units: layout.unitNodes.length })
+    if (model.readsIds)
+      throw new InputError('MODEL_FORMAT', 'The head looks tokens up, which merging with data cannot feed', {
+        where: { file: folder },
+        help: 'merge it by a recipe, or train it with another --method than plant',
+      })
     const weights = await loadWeights(model, checkpoint, options)
     const tokenizer = await loadTokenizer(folder)
     const drawn = await drawRows(data, options.rows, options.seed, options)

@@ -50,7 +50,13 @@ test('table and ranker are looked up by token, keep the best, and add up', async
   const setup = modelOf(['table', 'ranker'])
   const { S, logits, hidden, attention } = await run(setup)
   const { weights } = setup
-  const [table, tokens, bias, factors, output] = [planted.table, planted.tokens, planted.tokenBias, planted.units, 'slots.output.weight'].map((name) => weights.get(name)!) // biome-ignore format: one line
+  const [table, tokens, bias, factors, output] = [
+    planted.table,
+    planted.tokens,
+    planted.tokenBias,
+    planted.units,
+    'slots.output.weight',
+  ].map((name) => weights.get(name)!)
   for (const [b, text] of texts.entries())
     for (let unit = 0; unit < units; unit++) {
       const byTable = kept(
@@ -79,14 +85,18 @@ test('mixed attentions are weighed', async () => {
   setup.weights.get(planted.mix)!.set([2, 0])
   const mixed = await run(setup)
   const alone = await run(modelOf(['table']))
-  for (const [i, value] of alone.attention.entries()) expect(Number(mixed.attention[i])).toBeCloseTo(2 * Number(value), 5) // biome-ignore format: one line
+  for (const [i, value] of alone.attention.entries())
+    expect(Number(mixed.attention[i])).toBeCloseTo(2 * Number(value), 5)
 })
 
 test('the ranker is trained through its attention; an exported graph needs ids alone', async () => {
   const { model, weights } = modelOf(['table', 'ranker', 'linear'], 'learned')
   const graph = new Graph()
   const built = model.build(graph, { tokens: 'ids' })
-  expect([...graph.inputs].filter(([, { kind }]) => kind === 'input').map(([name]) => name)).toEqual(['input_ids', 'attention_mask']) // biome-ignore format: one line
+  expect([...graph.inputs].filter(([, { kind }]) => kind === 'input').map(([name]) => name)).toEqual([
+    'input_ids',
+    'attention_mask',
+  ])
   const loss = reduceSum(square(built.logits!))
   const [gradient] = gradients(loss, [built.parameters.get(planted.tokens)!])
   const session = await compile(graph, { gradient: gradient! })

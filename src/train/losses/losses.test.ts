@@ -79,8 +79,13 @@ test('focal: with several labels a row', async () => {
 
 test('asymmetric', async () => {
   // Wrong at logit 0: q = .45, q^4 * -ln .55 = .0245151; right: ln 2. With gammaPositive 1: half of it.
-  expect(await costOf(sigmoid, asymmetricLoss(), [{ z: [0, 0, 0], labels: [2] }])).toBeCloseTo((Math.LN2 + 2 * 0.0245151) / 3, 5) // biome-ignore format: one line
-  expect(await costOf(sigmoid, asymmetricLoss({ gammaPositive: 1, shift: 0 }), [{ z: [0, 0, 0], labels: [2] }])).toBeCloseTo((0.346574 + (2 * Math.LN2) / 16) / 3, 5) // biome-ignore format: one line
+  expect(await costOf(sigmoid, asymmetricLoss(), [{ z: [0, 0, 0], labels: [2] }])).toBeCloseTo(
+    (Math.LN2 + 2 * 0.0245151) / 3,
+    5,
+  )
+  expect(
+    await costOf(sigmoid, asymmetricLoss({ gammaPositive: 1, shift: 0 }), [{ z: [0, 0, 0], labels: [2] }]),
+  ).toBeCloseTo((0.346574 + (2 * Math.LN2) / 16) / 3, 5)
   // A wrong label below the shift costs nothing at all.
   const { gradient } = await (await run(sigmoid, asymmetricLoss(), [{ z: [0, -4, -4], labels: [2] }]))()
   expect(gradient.slice(1)).toEqual([0, 0])
@@ -100,8 +105,14 @@ test('tree smoothing', async () => {
   const z = [0.3, -0.2, 0.9]
   const logs = z.map((value) => value - Math.log(z.reduce((sum, other) => sum + Math.exp(other), 0)))
   const cost = (target: number[]) => -target.reduce((sum, t, i) => sum + t * logs[i]!, 0)
-  expect(await costOf(softmax, treeSmoothingLoss({ beta: 2 }), [{ z, labels: [2] }])).toBeCloseTo(cost([0.665241, 0.244728, 0.090031]), 5) // biome-ignore format: one line
-  expect(await costOf(softmax, treeSmoothingLoss({ beta: 2, share: 0.1 }), [{ z, labels: [2] }])).toBeCloseTo(cost([0.9, 0.0731059, 0.0268941]), 5) // biome-ignore format: one line
+  expect(await costOf(softmax, treeSmoothingLoss({ beta: 2 }), [{ z, labels: [2] }])).toBeCloseTo(
+    cost([0.665241, 0.244728, 0.090031]),
+    5,
+  )
+  expect(await costOf(softmax, treeSmoothingLoss({ beta: 2, share: 0.1 }), [{ z, labels: [2] }])).toBeCloseTo(
+    cost([0.9, 0.0731059, 0.0268941]),
+    5,
+  )
   // A parent with one child has nobody to share with.
   const single = await costOf(levels, treeSmoothingLoss({ share: 0.5 }), [{ z: [0, 0, 0, 0, 3], labels: [4] }])
   expect(single).toBeCloseTo(Math.LN2, 5)

@@ -92,7 +92,12 @@ export async function trainRanker(information: Float32Array, units: number, opti
       }
       if (performance.now() - breath < breathMilliseconds) continue
       throwIfAborted(signal)
-      onProgress?.({ step: 'rank tokens', done: epoch * order.length + start, total: epochs * order.length, unit: 'tokens' }) // biome-ignore format: one line
+      onProgress?.({
+        step: 'rank tokens',
+        done: epoch * order.length + start,
+        total: epochs * order.length,
+        unit: 'tokens',
+      })
       await new Promise((resolve) => setImmediate(resolve))
       breath = performance.now()
     }
